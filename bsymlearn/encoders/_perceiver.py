@@ -1,0 +1,155 @@
+"""The Perceiver: one latent per ROI distils the three functional streams."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ._config import EncoderConfig
+from ._context import N_CHANNELS, ContextStream, windows
+from ._layers import Transformer, attend
+
+# Largest number of attention weights that exist at once while they are summed over key time.
+_WEIGHTS_AT_ONCE = 2**26
+
+
+class Perceiver(nn.Module):
+    """Cross-attention from ROI latents to all entries of a scan, then transformer blocks.
+
+    The token of entry (r, t) is ``LN(W_in [A s_r; B h_t; C c_rt] + b)``, with s the spatial and
+    h the temporal embeddings and c the context features. It is key and value; the query of a ROI
+    is its learnable latent plus its spatial position code.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        Sizes.
+
+    References
+    ----------
+    arXiv 2506.18314, section 3.1 (ROI-wise Perceiver).
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        dim, width = config.dim, config.perceiver_width
+        self.n_heads = config.perceiver_heads
+        self.latents = nn.Parameter(torch.empty(config.n_rois, dim))
+        self.spatial_projection = nn.Linear(dim, width)
+        self.temporal_projection = nn.Linear(dim, width)
+        self.context_projection = nn.Linear(N_CHANNELS, width)
+        self.input_projection = nn.Linear(3 * width, dim)
+        self.input_norm = nn.LayerNorm(dim)
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.output = nn.Linear(dim, dim)
+        self.output_norm = nn.LayerNorm(dim)
+        self.blocks = Transformer(
+            config.n_latent_blocks, dim, config.perceiver_heads, 4 * dim, config.dropout
+        )
+        self.head = nn.Sequential(
+            nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, config.time_steps)
+        )
+
+    def keys_values(
+        self, spatial: Tensor, temporal: Tensor, series: Tensor, context: ContextStream
+    ) -> tuple[Tensor, Tensor]:
+        """Return keys and values of all entries, (B, H, R T, d) each.
+
+        The input projection of a concatenation is a sum of three projections, and the context
+        one composes with its convolution to five taps; so the (R, T, 3 width) tensor of the
+        equation never exists.
+        """
+        into_spatial, into_temporal, into_context = self.input_projection.weight.chunk(3, dim=1)
+        per_roi = F.linear(self.spatial_projection(spatial), into_spatial)  # (B, R, D)
+        per_time = F.linear(
+            self.temporal_projection(temporal), into_temporal, self.input_projection.bias
+        )  # (B, T, D)
+        composed = into_context @ self.context_projection.weight  # (D, 64)
+        taps = composed @ context.convolution.weight[:, 0]  # (D, 5)
+        offset = composed @ context.convolution.bias + into_context @ self.context_projection.bias
+        tokens = F.linear(windows(series), taps, offset)  # (B, R, T, D)
+        tokens = self.input_norm(tokens + per_roi[:, :, None] + per_time[:, None])
+        tokens = tokens.flatten(1, 2)  # (B, R T, D)
+        return self._heads(self.key(tokens)), self._heads(self.value(tokens))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """Cut (B, N, D) into heads, (B, H, N, d)."""
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+    def forward(
+        self,
+        spatial: Tensor,
+        temporal: Tensor,
+        series: Tensor,
+        context: ContextStream,
+        code: Tensor,
+        keys: Tensor | None = None,
+        return_attention: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Distil the streams into one embedding per ROI.
+
+        Parameters
+        ----------
+        spatial : Tensor of shape (B, R, D)
+            Embeddings of ROIs.
+        temporal : Tensor of shape (B, T, D)
+            Embeddings of time points.
+        series : Tensor of shape (B, R, T)
+            What the context convolution reads.
+        context : ContextStream
+            The convolution, composed here with the projection of its output.
+        code : Tensor of shape (R, D) or (B, R, D)
+            ROI positions.
+        keys : Tensor of shape (B, R, T), optional
+            True for the entries that may be attended to; None for all.
+        return_attention : bool, default=False
+            Whether to return attention weights.
+
+        Returns
+        -------
+        latents : Tensor of shape (B, R, D)
+            The functional embedding.
+        attention : Tensor of shape (B, R, R) or None
+            Weights of the cross-attention, mean over heads and sum over key time.
+        """
+        key, value = self.keys_values(spatial, temporal, series, context)
+        query = (self.latents + code).expand(len(spatial), -1, -1)  # (B, R, D)
+        query = self._heads(self.query(query))  # (B, H, R, d)
+        keys = None if keys is None else keys.flatten(1)  # (B, R T)
+        mixed, _ = attend(query, key, value, keys, return_weights=False)
+        attention = None
+        if return_attention:
+            attention = _sum_over_time(query, key, value, keys, series.shape[-1])
+        x = self.output_norm(self.output(mixed.transpose(1, 2).flatten(2)))  # (B, R, D)
+        return self.blocks(x)[0], attention
+
+    def reconstruct(self, latents: Tensor) -> Tensor:
+        """Reconstruct every ROI's series from its latent.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (B, R, D)
+            ROI embeddings.
+
+        Returns
+        -------
+        Tensor of shape (B, T, R)
+            Time series, in the units of the input.
+        """
+        return self.head(latents).transpose(1, 2)  # (B, T, R)
+
+
+def _sum_over_time(
+    query: Tensor, key: Tensor, value: Tensor, keys: Tensor | None, time_steps: int
+) -> Tensor:
+    """Attention (B, R, R) from ROI to ROI, a few queries at a time to bound the memory."""
+    per_query = key.shape[0] * key.shape[1] * key.shape[2]
+    chunks = []
+    for part in query.split(max(1, _WEIGHTS_AT_ONCE // per_query), dim=2):
+        _, weights = attend(part, key, value, keys, return_weights=True)  # (B, H, n, R T)
+        assert weights is not None
+        chunks.append(weights.mean(dim=1).unflatten(-1, (-1, time_steps)).sum(dim=-1))  # (B, n, R)
+    return torch.cat(chunks, dim=1)

@@ -1,0 +1,119 @@
+"""From the ROI latents of all windows of a scan to one vector."""
+
+import torch
+from torch import nn
+
+READOUTS = ("connectivity", "flatten", "mean")
+_EPS = 1e-8
+
+
+class Readout(nn.Module):
+    """Summarise the latents of a scan, averaged over its windows.
+
+    "mean" averages over ROIs, "flatten" keeps all of them, "connectivity" is the similarity
+    between ROIs: second-order statistics of the latents, minus the mean latent that each ROI
+    has in the training scans (what all subjects share), as a cosine, its eigenvalues raised to
+    `spectral_power`, its lower triangle.
+
+    Parameters
+    ----------
+    kind : {"connectivity", "flatten", "mean"}
+        With fewer than two ROIs there is no connectivity: "flatten" stands in.
+    mean_latent : Tensor of shape (R, D)
+        Learned from training scans.
+    spectral_power : float, default=1.0
+        Below 1 it flattens the spectrum, so that shared components weigh less.
+
+    Notes
+    -----
+    The order of the features is that of ``nilearn.connectome.sym_matrix_to_vec(matrix,
+    discard_diagonal=True)``.
+    """
+
+    def __init__(self, kind: str, mean_latent: torch.Tensor, spectral_power: float = 1.0):
+        super().__init__()
+        n_rois = len(mean_latent)
+        self.kind = "flatten" if kind == "connectivity" and n_rois < 2 else kind
+        self.spectral_power = spectral_power
+        self.register_buffer("mean_latent", mean_latent)
+        rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """Length of the vector."""
+        n_rois, dim = self.mean_latent.shape
+        sizes = {"mean": dim, "flatten": n_rois * dim, "connectivity": n_rois * (n_rois - 1) // 2}
+        return sizes[self.kind]
+
+    def forward(self, latents: torch.Tensor, owners: torch.Tensor, n_scans: int) -> torch.Tensor:
+        """Summarise.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (W, R, D)
+            Windows of several scans.
+        owners : Tensor of shape (W,)
+            The scan that each window belongs to, in 0 … n_scans - 1.
+        n_scans : int
+
+        Returns
+        -------
+        features : Tensor of shape (n_scans, n_outputs)
+        """
+        if self.kind == "mean":
+            return _average(latents.mean(dim=1), owners, n_scans)  # (n, D)
+        if self.kind == "flatten":
+            return _average(latents.flatten(1), owners, n_scans)  # (n, R*D)
+        centred = latents - self.mean_latent
+        moment = _average(centred @ centred.transpose(1, 2), owners, n_scans)  # (n, R, R)
+        scale = moment.diagonal(dim1=1, dim2=2).clamp(min=_EPS).rsqrt()  # (n, R)
+        similarity = moment * scale[:, :, None] * scale[:, None, :]
+        if self.spectral_power != 1.0:
+            similarity = SpectralPower.apply(similarity, self.spectral_power)
+        return similarity[:, self.rows, self.columns]
+
+
+def _average(values, owners, n_scans):
+    """Mean of the rows of each scan."""
+    total = values.new_zeros(n_scans, *values.shape[1:]).index_add(0, owners, values)
+    counts = torch.bincount(owners, minlength=n_scans).clamp(min=1)
+    return total / counts.view(-1, *(1,) * (values.ndim - 1))
+
+
+class SpectralPower(torch.autograd.Function):
+    """Raise the eigenvalues of symmetric matrices (..., R, R) to a power in (0, 1].
+
+    Similarities of D-dimensional latents have repeated zero eigenvalues, where the derivative
+    of `eigh` is infinite; that of a matrix function is finite (Daleckii-Krein theorem) once
+    eigenvalues are kept above a ridge, as the 1e-3 I of the simple feature does.
+    """
+
+    RIDGE = 1e-3
+
+    @staticmethod
+    def forward(ctx, matrix, power):
+        """Return the matrix power."""
+        values, vectors = torch.linalg.eigh(matrix.double())
+        values = values.clamp(min=0) + SpectralPower.RIDGE
+        ctx.save_for_backward(values, vectors)
+        ctx.power = power
+        result = (vectors * values.pow(power)[..., None, :]) @ vectors.transpose(-1, -2)
+        return result.to(matrix.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        """Return the gradient with respect to the matrix."""
+        values, vectors = ctx.saved_tensors
+        powered = values.pow(ctx.power)
+        gap = values[..., :, None] - values[..., None, :]
+        middle = (values[..., :, None] + values[..., None, :]) / 2
+        tangent = ctx.power * middle.pow(ctx.power - 1)
+        close = gap.abs() < 1e-6 * middle
+        ratio = (powered[..., :, None] - powered[..., None, :]) / torch.where(close, 1.0, gap)
+        divided = torch.where(close, tangent, ratio)  # (..., R, R)
+        inner = vectors.transpose(-1, -2) @ gradient.double() @ vectors
+        inner = (inner + inner.transpose(-1, -2)) / 2
+        result = vectors @ (divided * inner) @ vectors.transpose(-1, -2)
+        return result.to(gradient.dtype), None

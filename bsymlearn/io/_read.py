@@ -1,0 +1,266 @@
+"""Tables of subjects from derivatives on disk or from a table of paths."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from os.path import abspath
+from pathlib import Path
+
+import pandas as pd
+
+from ._bids import SCAN_ENTITIES, apply_filters, choose_atlas, find_files, one_per_scan
+from ._files import KEY_SEPARATOR, read_connectome, read_repetition_time, read_timeseries
+from ._mat import find_mat_key
+from ._participants import attach_participants, find_participants, read_table
+
+MODALITIES = ("timeseries", "connectome")
+LEVELS = {"ses": "session", "task": "task", "acq": "acquisition", "dir": "direction", "run": "run"}
+MISSING_LEVEL = "n/a"
+
+
+def read_cohort(
+    root_or_tsv: str | PathLike[str],
+    *,
+    atlas: str | None = None,
+    load: bool = False,
+    filters: Mapping[str, str | Iterable[str] | None] | None = None,
+    connectome_key: str | None = None,
+    participants: str | PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Read the table of a study: one row per scan, with the paths of what was measured.
+
+    Parameters
+    ----------
+    root_or_tsv : path-like
+        A folder of BIDS derivatives (XCP-D ``*_timeseries.tsv`` or ``*.ptseries.nii``, QSIRecon
+        ``.mat`` or ``.csv`` connectomes, ``.npy`` arrays), which may hold several pipelines. Or a
+        table (``.tsv``, ``.csv``) with a column ``participant_id`` and path columns
+        ``timeseries`` and/or ``connectome``; relative paths start at the table's folder.
+    atlas : str, optional
+        The parcellation (the entity ``seg-`` or ``atlas-`` of file names, upper and lower case
+        alike). Needed where there are several.
+    load : bool, default=False
+        Put arrays instead of paths into the cells. Paths keep the table small, and parallel
+        workers light.
+    filters : mapping, optional
+        Wanted values of further BIDS entities, as ``{"task": "rest", "space": "fsLR"}``; a value
+        may be a list, or None where the entity is to be absent. Modalities whose files never
+        have an entity are not filtered by it.
+    connectome_key : str, optional
+        Which of several matrices of a ``.mat`` connectome is meant, by a part of its name such
+        as ``"sift_radius2_count"``.
+    participants : path-like, optional
+        The participants table. By default ``participants.tsv`` of the folder, or of the BIDS
+        dataset that it lies in.
+
+    Returns
+    -------
+    table : DataFrame of shape (n_scans, n_columns)
+        Indexed by ``participant_id``, and by ``session``, ``task``, ``acquisition``,
+        ``direction`` and ``run`` where these differ between scans. Columns ``timeseries`` and
+        ``connectome`` (absolute paths, None where a scan lacks the modality; a modality that
+        nobody has is left out), ``t_r`` (seconds) where sidecars tell it, then the other columns
+        of the participants table. A connectome is repeated for every scan of its participant
+        (and session). ``"file.mat::name"`` is one matrix of a ``.mat`` file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder, the table, or a file that the table names does not exist.
+    ValueError
+        If nothing is found, several atlases or several versions of one scan are found and none
+        is chosen, or the table lacks its columns.
+
+    Warns
+    -----
+    UserWarning
+        If participants have no scan (they are left out), or scans no participant (their other
+        columns are NaN).
+
+    See Also
+    --------
+    make_cohort : a simulated table with known truth.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from bsymlearn import read_cohort
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     func = Path(folder) / "sub-001" / "func"
+    ...     func.mkdir(parents=True)
+    ...     _ = (func / "sub-001_task-rest_seg-A_timeseries.tsv").write_text("a\\tb\\n0\\t1\\n")
+    ...     _ = (Path(folder) / "participants.tsv").write_text("participant_id\\tage\\nsub-001\\t31")
+    ...     table = read_cohort(folder)
+    >>> table.index.tolist(), table.columns.tolist()
+    (['sub-001'], ['timeseries', 'age'])
+    """
+    path = Path(abspath(Path(root_or_tsv).expanduser()))
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist; a folder of derivatives or a table of paths was looked for. "
+            f"Check the path (relative paths start at {Path.cwd()})."
+        )
+    if path.is_file():
+        rows = read_table(path)
+        if rows.columns.intersection(MODALITIES).empty and path.name.startswith("participants"):
+            table = _read_derivatives(path.parent, path, atlas, filters or {}, connectome_key)
+        else:
+            table = _read_paths(rows, path, atlas, connectome_key)
+    else:
+        tsv = find_participants(path, participants)
+        table = _read_derivatives(path, tsv, atlas, filters or {}, connectome_key)
+    return _load(table, atlas) if load else table
+
+
+def _read_derivatives(
+    root: Path,
+    participants: Path | None,
+    atlas: str | None,
+    filters: Mapping[str, str | Iterable[str] | None],
+    connectome_key: str | None,
+) -> pd.DataFrame:
+    """Read the table of a folder of derivatives."""
+    files = find_files(root)
+    if not files:
+        raise ValueError(
+            f"{root} holds no time series and no connectomes of participants; files such as "
+            "sub-001_*_timeseries.tsv (XCP-D), sub-001_*.ptseries.nii or sub-001_*_connectome.csv "
+            "are expected below it. Point to the derivatives, or pass a table of paths."
+        )
+    files, atlas = choose_atlas(apply_filters(files, filters), atlas)
+    series = one_per_scan((f for f in files if f.modality == "timeseries"), SCAN_ENTITIES)
+    connectomes = {
+        key: _connectome_cell(file.path, atlas, connectome_key)
+        for key, file in one_per_scan(
+            (f for f in files if f.modality == "connectome"), ("ses",)
+        ).items()
+    }
+    rows, used = [], set()
+    for key, file in series.items():
+        source = _connectome_of(key[:2], connectomes)
+        used.add(source)
+        rows.append((key, str(file.path), connectomes.get(source), read_repetition_time(file.path)))
+    for source, cell in connectomes.items():
+        if source not in used:
+            rows.append(((*source, None, None, None, None), None, cell, None))
+    rows.sort(key=lambda row: [part or "" for part in row[0]])
+
+    index = pd.DataFrame([row[0] for row in rows], columns=["participant_id", *LEVELS.values()])
+    columns = {"timeseries": [r[1] for r in rows], "connectome": [r[2] for r in rows]}
+    table = pd.DataFrame(columns, dtype=object)
+    table["t_r"] = pd.Series([row[3] for row in rows], dtype=float)
+    return attach_participants(_with_index(table.dropna(axis=1, how="all"), index), participants)
+
+
+def _connectome_of(
+    scan: tuple[str | None, ...], connectomes: Mapping[tuple[str | None, ...], str]
+) -> tuple[str | None, ...] | None:
+    """Return the key of the connectome that belongs to a scan (participant, session)."""
+    if scan in connectomes:
+        return scan
+    if (scan[0], None) in connectomes:
+        return (scan[0], None)
+    sessions = [key for key in connectomes if key[0] == scan[0]]
+    # Without a session in the series' names, only a single diffusion session is unambiguous.
+    return sessions[0] if scan[1] is None and len(sessions) == 1 else None
+
+
+def _connectome_cell(path: Path, atlas: str | None, key: str | None) -> str:
+    """Return the cell of a connectome: its path, and in a .mat file the matrix."""
+    if path.suffix != ".mat":
+        return str(path)
+    return f"{path}{KEY_SEPARATOR}{find_mat_key(path, atlas=atlas, key=key)}"
+
+
+def _with_index(table: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
+    """Index a table by the participant and by the levels that differ between scans."""
+    levels = [name for name in index if index[name].nunique(dropna=False) > 1]
+    names = ["participant_id", *(name for name in levels if name != "participant_id")]
+    if len(names) == 1:
+        table.index = pd.Index(index["participant_id"], name="participant_id")
+    else:
+        filled = index[names].fillna(MISSING_LEVEL).astype(str)
+        table.index = pd.MultiIndex.from_frame(filled)
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise ValueError(
+            f"{twice!r} has several rows; one row per scan is expected. Add a column session or "
+            "run that tells the scans apart."
+        )
+    return table
+
+
+def _read_paths(
+    rows: pd.DataFrame, path: Path, atlas: str | None, connectome_key: str | None
+) -> pd.DataFrame:
+    """Check and complete a table whose cells are paths."""
+    present = [name for name in MODALITIES if name in rows]
+    if not present or "participant_id" not in rows:
+        raise ValueError(
+            f"{path} has the columns {rows.columns.tolist()}; participant_id and at least one of "
+            "timeseries and connectome (paths) are expected. Add them, or point to the folder of "
+            "derivatives."
+        )
+    rows = rows.rename(columns={"session_id": "session", "run_id": "run"})
+    index = rows.reindex(columns=["participant_id", "session", "run"])
+    table = rows.drop(columns=["participant_id", "session", "run"], errors="ignore")
+    for name in present:
+        table[name] = pd.Series(_absolute(rows[name], path), index=rows.index, dtype=object)
+    if connectome_key is not None or atlas is not None:
+        for i, cell in table.get("connectome", pd.Series(dtype=object)).dropna().items():
+            if cell.endswith(".mat"):
+                table.at[i, "connectome"] = _connectome_cell(Path(cell), atlas, connectome_key)
+    scanned = table[present].notna().any(axis=1)
+    if not scanned.any():
+        raise ValueError(f"{path} names no file; fill the columns {present} with paths.")
+    if not scanned.all():
+        warnings.warn(
+            f"{int((~scanned).sum())} of {len(table)} rows of {path.name} have no scan and are "
+            "left out.",
+            stacklevel=3,
+        )
+    if "t_r" not in table and "timeseries" in table:
+        table["t_r"] = [
+            read_repetition_time(cell) if isinstance(cell, str) else None
+            for cell in table["timeseries"]
+        ]
+        table = table.drop(columns="t_r") if table["t_r"].isna().all() else table
+    order = [*present, *(["t_r"] if "t_r" in table else [])]
+    table = table[[*order, *(name for name in table if name not in order)]]
+    return _with_index(table[scanned].reset_index(drop=True), index[scanned].reset_index(drop=True))
+
+
+def _absolute(cells: pd.Series, table: Path) -> list[str | None]:
+    """Return absolute paths, None where there is none, and check that the files exist."""
+    paths: list[str | None] = []
+    for cell in cells:
+        if pd.isna(cell):
+            paths.append(None)
+            continue
+        name, separator, key = str(cell).partition(KEY_SEPARATOR)
+        paths.append(str(table.parent / Path(name).expanduser()) + separator + key)
+    absent = [p for p in paths if p and not Path(p.partition(KEY_SEPARATOR)[0]).is_file()]
+    if absent:
+        raise FileNotFoundError(
+            f"{len(absent)} of the {cells.name} files that {table.name} names do not exist, the "
+            f"first {absent[0]}. Relative paths start at the table's folder; write n/a where a "
+            "subject lacks the modality."
+        )
+    return paths
+
+
+def _load(table: pd.DataFrame, atlas: str | None) -> pd.DataFrame:
+    """Replace paths by arrays."""
+    readers = {
+        "timeseries": lambda cell: read_timeseries(cell)[0],
+        "connectome": lambda cell: read_connectome(cell, atlas=atlas)[0],
+    }
+    for name in table.columns.intersection(MODALITIES):
+        cells = pd.Series(index=table.index, dtype=object)
+        for i, cell in enumerate(table[name]):
+            cells.iat[i] = readers[name](cell) if isinstance(cell, str) else None
+        table[name] = cells
+    return table

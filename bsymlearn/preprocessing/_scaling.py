@@ -1,0 +1,50 @@
+"""Scaling of time series, per scan and ROI."""
+
+import numpy as np
+
+
+def robust_scale(timeseries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre each ROI on its median and divide by its interquartile range.
+
+    Nothing is learned across scans, so nothing can leak between folds. Units and
+    offsets are lost, and with them the amplitude of the signal.
+
+    Parameters
+    ----------
+    timeseries : ndarray of shape (n_timepoints, n_rois)
+        Any units.
+
+    Returns
+    -------
+    scaled : ndarray of shape (n_timepoints, n_rois), float32
+        In interquartile ranges; 0 in ROIs that are not usable.
+    usable : ndarray of shape (n_rois,), bool
+        False where the series is constant (outside the field of view, say).
+
+    References
+    ----------
+    Preprocessing of arXiv 2506.18314, there with statistics over all subjects of a file;
+    here per scan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled, usable = robust_scale(np.array([[1., 7.], [2., 7.], [3., 7.], [4., 7.], [5., 7.]]))
+    >>> scaled[:, 0].tolist(), usable.tolist()
+    ([-1.0, -0.5, 0.0, 0.5, 1.0], [True, False])
+    """
+    timeseries = np.asarray(timeseries, dtype=np.float64)
+    usable = usable_rois(timeseries)
+    low, median, high = np.percentile(timeseries, [25, 50, 75], axis=0)
+    spread = high - low
+    # More than half of the values may be equal (a spiky series): then the SD stands in.
+    spread = np.where(spread > 0, spread, timeseries.std(axis=0))
+    scaled = np.where(usable, (timeseries - median) / np.where(usable, spread, 1.0), 0.0)
+    return scaled.astype(np.float32), usable
+
+
+def usable_rois(timeseries: np.ndarray) -> np.ndarray:
+    """Tell which ROIs vary at all, up to rounding; bool of shape (n_rois,)."""
+    extent = np.abs(timeseries).max(axis=0)
+    rounding = 8 * np.finfo(np.float32).eps * extent
+    return np.ptp(timeseries, axis=0) > rounding

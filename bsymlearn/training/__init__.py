@@ -1,0 +1,29 @@
+"""From scans to trained encoders: batches, masks, losses, the skorch net."""
+
+from bsymlearn.training._batches import (
+    PreparedScan,
+    all_windows,
+    collate,
+    collate_windows,
+    prepare_scans,
+)
+from bsymlearn.training._masking import hide_edges, hide_entries, hide_rois, hide_spans
+from bsymlearn.training._net import TrainingSettings, history_of, train
+from bsymlearn.training._pretraining import RECIPES, pretrain
+
+__all__ = [
+    "RECIPES",
+    "PreparedScan",
+    "TrainingSettings",
+    "all_windows",
+    "collate",
+    "collate_windows",
+    "hide_edges",
+    "hide_entries",
+    "hide_rois",
+    "hide_spans",
+    "history_of",
+    "prepare_scans",
+    "pretrain",
+    "train",
+]

@@ -1,0 +1,57 @@
+"""Losses: one value per sample, as plain functions."""
+
+import torch
+
+
+def hidden_error(
+    predicted: torch.Tensor, target: torch.Tensor, hidden: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared error over what was hidden, in units of the scan's own variance.
+
+    Parameters
+    ----------
+    predicted, target : Tensor of shape (B, N, M)
+    hidden : Tensor of shape (B, N, M), bool
+        The entries that are scored.
+    valid : Tensor of shape (B, N, M), bool
+        The entries from which the variance is taken.
+
+    Returns
+    -------
+    loss : Tensor of shape (B,)
+        1 for a model that predicts the mean, 0 where a sample hides nothing.
+    """
+    squared = (predicted - target).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
+    n_hidden = hidden.sum(dim=(1, 2)).clamp(min=1)
+    n_valid = valid.sum(dim=(1, 2)).clamp(min=1)
+    known = target.masked_fill(~valid, 0.0)
+    mean = known.sum(dim=(1, 2)) / n_valid
+    variance = known.square().sum(dim=(1, 2)) / n_valid - mean.square()
+    return squared / n_hidden / variance.clamp(min=1e-3)
+
+
+def explained_sums(
+    predicted: torch.Tensor, target: torch.Tensor, hidden: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two sums of R², 1 - error / spread, pooled over hidden entries.
+
+    Parameters
+    ----------
+    predicted, target : Tensor of shape (B, T, R)
+    hidden : Tensor of shape (B, T, R), bool
+
+    Returns
+    -------
+    error, spread : Tensor of shape (B,)
+        Squared error of the prediction, and of each target's mean over its hidden time points.
+    """
+    target = target.masked_fill(~hidden, 0.0)
+    mean = target.sum(dim=1, keepdim=True) / hidden.sum(dim=1, keepdim=True).clamp(min=1)
+    spread = (target - mean).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
+    error = (predicted - target).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
+    return error, spread
+
+
+def sample_mean(output: dict[str, torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+    """Average the per-sample losses that a training module returns."""
+    return output["loss"].mean()

@@ -1,0 +1,274 @@
+"""Masked pretraining: hide, reconstruct, score only what was hidden."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bsymlearn.encoders import BrainSymphony
+from bsymlearn.training._batches import PreparedScan, RandomWindows, all_windows, collate_windows
+from bsymlearn.training._losses import explained_sums, hidden_error
+from bsymlearn.training._masking import hide_edges, hide_entries, hide_rois, hide_spans
+from bsymlearn.training._net import TrainingSettings, history_of, train
+
+RECIPES = ("joint", "staged")
+EDGE_RATIO = 0.2
+SPAN_RATIO = 0.15
+MODALITY_DROPOUT = 0.25
+
+
+class MaskedPretraining(nn.Module):
+    """An encoder with the decoders that only its pretraining needs.
+
+    Parameters
+    ----------
+    encoder : BrainSymphony
+    stage : {"streams", "fusion", "joint"}
+        "streams" trains spatial, temporal and context stream and the structural branch, each
+        by its own decoder and mask; "fusion" freezes them and trains Perceiver and gate;
+        "joint" trains everything on one mask.
+    mask_ratio : float
+        Share of hidden ROIs.
+    gradients : Tensor of shape (R, G), default=None
+
+    Notes
+    -----
+    Paper: the fMRI streams are pretrained without masks; here every term scores only entries
+    that the encoder could not see, because reconstruction of visible entries is learned by
+    copying.
+
+    References
+    ----------
+    Pretraining sections of arXiv 2506.18314.
+    """
+
+    def __init__(self, encoder: BrainSymphony, stage: str, mask_ratio: float, gradients=None):
+        super().__init__()
+        self.encoder = encoder
+        self.stage = stage
+        self.mask_ratio = mask_ratio
+        self.register_buffer("gradients", gradients)
+        config = encoder.config
+        self.spatial_decoder = nn.Linear(config.dim, config.time_steps)
+        self.temporal_decoder = nn.Linear(config.dim, config.n_rois)
+        self.context_decoder = nn.Sequential(
+            nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 8), nn.GELU(), nn.Linear(8, 1)
+        )
+        if stage == "fusion":
+            for name in ("spatial", "temporal", "context", "structural"):
+                if name in config.modules:
+                    encoder.part(name).requires_grad_(False)
+
+    def hide_series(self, valid, generator=None):
+        """Hide ROIs and a span of time, as the Perceiver sees them; (B, T, R) bool."""
+        if valid.shape[2] == 1:
+            return hide_spans(valid, self.mask_ratio, generator)
+        return hide_rois(valid, self.mask_ratio, generator) | hide_spans(
+            valid, SPAN_RATIO, generator
+        )
+
+    def forward(
+        self,
+        timeseries=None,
+        valid=None,
+        has_timeseries=None,
+        connectome=None,
+        has_connectome=None,
+        hidden=None,
+        edges=None,
+    ) -> dict[str, torch.Tensor]:
+        """Hide at random (or what is given), encode, decode, score.
+
+        Returns
+        -------
+        sums : dict
+            `loss`, and `error` and `spread` of the main reconstruction, each (B,).
+        """
+        if timeseries is not None and hidden is None:
+            hidden = self.hide_series(valid)
+        if connectome is not None:
+            if edges is None:
+                edges = hide_edges(connectome, EDGE_RATIO)
+            edges = edges & has_connectome[:, None, None]
+        series = (timeseries, valid, hidden) if timeseries is not None else None
+        if self.stage == "streams":
+            return self._score_streams(series, connectome, has_connectome, edges)
+        return self._score_fusion(series, has_timeseries, connectome, has_connectome, edges)
+
+    def _score_streams(self, series, connectome, has_connectome, edges):
+        terms, sums = [], None
+        if series is not None:
+            timeseries, valid, hidden = series
+            latents = self._stream("spatial", timeseries, valid, hidden)
+            decoded = self.spatial_decoder(latents).transpose(1, 2)  # (B, T, R)
+            terms.append(hidden_error(decoded, timeseries, hidden, valid))
+            sums = explained_sums(decoded, timeseries, hidden)
+            spans = hide_spans(valid, self.mask_ratio)
+            decoded = self.temporal_decoder(self._stream("temporal", timeseries, valid, spans))
+            terms.append(hidden_error(decoded, timeseries, spans, valid))
+            entries = hide_entries(valid, self.mask_ratio)
+            features = self._stream("context", timeseries, valid, entries)
+            decoded = self.context_decoder(features).squeeze(-1).transpose(1, 2)  # (B, T, R)
+            terms.append(hidden_error(decoded, timeseries, entries, valid))
+        if connectome is not None:
+            output = self.encoder(
+                connectome=connectome, has_connectome=has_connectome, edges=edges
+            )
+            terms.append(_edge_error(output.edges, connectome, edges))
+            if sums is None:
+                sums = _edge_sums(output.edges, connectome, edges)
+        return _result(terms, sums)
+
+    def _score_fusion(self, series, has_timeseries, connectome, has_connectome, edges):
+        timeseries, valid, hidden = series if series is not None else (None, None, None)
+        if timeseries is not None and connectome is not None and self.training:
+            has_timeseries, has_connectome = _drop_modality(has_timeseries, has_connectome)
+        output = self.encoder(
+            timeseries,
+            connectome,
+            gradients=self.gradients,
+            valid=valid,
+            hidden=hidden,
+            has_timeseries=has_timeseries,
+            has_connectome=has_connectome,
+            edges=edges,
+        )
+        terms, sums = [], None
+        if timeseries is not None:
+            scored = hidden & has_timeseries[:, None, None]
+            terms.append(hidden_error(output.reconstruction, timeseries, scored, valid))
+            sums = explained_sums(output.reconstruction, timeseries, scored)
+            if self.stage == "joint":
+                decoded = self.spatial_decoder(output.spatial).transpose(1, 2)  # (B, T, R)
+                terms.append(hidden_error(decoded, timeseries, scored, valid))
+                decoded = self.temporal_decoder(output.temporal)  # (B, T, R)
+                terms.append(hidden_error(decoded, timeseries, scored, valid))
+        if connectome is not None:
+            seen = edges & has_connectome[:, None, None]
+            if self.stage == "joint":
+                terms.append(_edge_error(output.edges, connectome, seen))
+            if sums is None:
+                sums = _edge_sums(output.edges, connectome, seen)
+        if timeseries is not None and connectome is not None:
+            # The gate learns from both: fused latents must still give the hidden series, and
+            # the hidden edges, also where a connectome was dropped and only its scan is left.
+            decoded = self.encoder.part("perceiver").reconstruct(output.fused)
+            terms.append(hidden_error(decoded, timeseries, scored, valid))
+            decoded = self.encoder.part("structural").decode_edges(output.fused, edges)
+            terms.append(_edge_error(decoded, connectome, edges))
+        return _result(terms, sums)
+
+    def _stream(self, name, timeseries, valid, hidden):
+        streams = self.encoder.streams(
+            timeseries, gradients=self.gradients, valid=valid, hidden=hidden, parts=(name,)
+        )
+        return getattr(streams, name)
+
+
+def _result(terms, sums):
+    return {"loss": torch.stack(terms).sum(dim=0), "error": sums[0], "spread": sums[1]}
+
+
+def _drop_modality(has_timeseries, has_connectome):
+    """Hide one modality from some of the scans that have both."""
+    both = has_timeseries & has_connectome
+    draw = torch.rand(len(both), device=both.device)
+    no_series = both & (draw < MODALITY_DROPOUT)
+    no_connectome = both & (draw > 1 - MODALITY_DROPOUT)
+    return has_timeseries & ~no_series, has_connectome & ~no_connectome
+
+
+def _edge_error(decoded, connectome, edges):
+    off_diagonal = ~torch.eye(connectome.shape[-1], dtype=torch.bool, device=edges.device)
+    return hidden_error(decoded, connectome, edges, off_diagonal.expand_as(edges))
+
+
+def _edge_sums(decoded, connectome, edges):
+    """R² sums of hidden edges, against the mean of the connectome's hidden edges."""
+    flat = [tensor.flatten(1).unsqueeze(2) for tensor in (decoded, connectome, edges)]
+    return explained_sums(*flat)  # (B, R*R, 1): one target
+
+
+def pretrain(
+    encoder: BrainSymphony,
+    scans: list[PreparedScan],
+    held_out: list[PreparedScan],
+    modality: str,
+    settings: TrainingSettings,
+    *,
+    recipe: str = "joint",
+    mask_ratio: float = 0.5,
+    gradients: torch.Tensor | None = None,
+) -> tuple[Any, list[dict]]:
+    """Pretrain an encoder in place by masked reconstruction.
+
+    Parameters
+    ----------
+    encoder : BrainSymphony
+    scans, held_out : list of PreparedScan
+        Training scans, and those that only validate (may be empty).
+    modality : {"functional", "structural", "multimodal"}
+    settings : TrainingSettings
+        `max_epochs` is spent in each stage.
+    recipe : {"joint", "staged"}
+        All parts at once, or the paper's order: streams and structural branch first, then
+        Perceiver and gate on top of them.
+    mask_ratio : float
+    gradients : Tensor of shape (n_rois, n_gradients), default=None
+
+    Returns
+    -------
+    net : NeuralNet
+        Of the last stage.
+    history : list of dict
+        One per epoch: `stage`, `epoch`, `train_loss`, `valid_loss` and `valid_r2`: R² of what
+        was hidden in held-out scans, against the mean of each target.
+    """
+    config = encoder.config
+    dataset = RandomWindows(scans, config.time_steps, config.n_rois, modality)
+    stages = ["joint"] if recipe == "joint" else ["streams", "fusion"]
+    if modality == "structural":
+        stages = ["streams"]  # there is nothing to fuse
+    trainable = [parameter.requires_grad for parameter in encoder.parameters()]
+    history: list[dict] = []
+    net = None
+    for stage in stages:
+        module = MaskedPretraining(encoder, stage, mask_ratio, gradients)
+        evaluate = _make_evaluation(module, held_out, modality, settings) if held_out else None
+        net = train(module, dataset, dataset.collate, settings, evaluate=evaluate)
+        for parameter, flag in zip(encoder.parameters(), trainable, strict=True):
+            parameter.requires_grad_(flag)
+        history += history_of(net, stage)
+    encoder.eval()
+    return net, history
+
+
+def _make_evaluation(module, held_out, modality, settings):
+    """Score hidden ROIs (edges) of held-out scans, with masks that are fixed once."""
+    config = module.encoder.config
+    windows = all_windows(held_out, config.time_steps)
+    generator = torch.Generator().manual_seed(0)
+    batches = []
+    size = min(settings.batch_size, len(windows))
+    for part, batch in collate_windows(
+        held_out, windows, config.time_steps, config.n_rois, modality, size
+    ):
+        if "valid" in batch:
+            batch["hidden"] = module.hide_series(batch["valid"], generator)
+        if "connectome" in batch:
+            batch["edges"] = hide_edges(batch["connectome"], EDGE_RATIO, generator)
+        batches.append((len(part), batch))
+
+    def evaluate(trained):
+        sums = {"loss": [], "error": [], "spread": []}
+        for n_windows, batch in batches:
+            moved = {name: tensor.to(settings.device) for name, tensor in batch.items()}
+            output = trained(**moved)
+            for name, values in sums.items():
+                values.append(output[name][:n_windows].double().cpu().numpy())
+        total = {name: np.concatenate(values) for name, values in sums.items()}
+        r2 = 1 - total["error"].sum() / max(total["spread"].sum(), 1e-12)
+        return {"valid_loss": float(total["loss"].mean()), "valid_r2": float(r2)}
+
+    return evaluate

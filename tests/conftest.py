@@ -1,0 +1,16 @@
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data; BSYMLEARN_DATA overrides ../shared/data."""
+    named = os.environ.get("BSYMLEARN_DATA")
+    folder = Path(named).expanduser() if named else REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set BSYMLEARN_DATA to their folder")
+    return folder.resolve()
