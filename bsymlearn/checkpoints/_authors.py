@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bsymlearn.encoders import EncoderConfig, sinusoidal_positions
+from bsymlearn.encoders import PARTS, BrainSymphony, EncoderConfig, sinusoidal_positions
 
 from ._authors_keys import State, recognise, sizes_of, tensors_of
 from ._directory import build, check_tensors, save_checkpoint
@@ -96,16 +96,17 @@ def _read_parts(source: PathLike | Iterable[PathLike]) -> dict[str, State]:
     origins: dict[str, Path] = {}
     for path in _files(source):
         state = _read_state(path)
-        part = recognise(list(state))
-        if part is None:
+        recognised = recognise(state)
+        if recognised is None:
             raise ValueError(
                 f"{path} holds {', '.join(sorted(state)[:3]) or 'nothing'}, which belong to no "
                 f"part of BrainSymphony. Expected state dicts of {', '.join(_STEMS)}."
             )
+        part, witness = recognised
         if _STEMS.get(path.stem, part) != part:
             raise ValueError(
-                f"{path} is named {path.stem} but holds the tensors of {part}. Check whether "
-                "files were mixed up."
+                f"{path} is named {path.stem} but holds {witness}, a tensor of {part}. Check "
+                "whether files were mixed up."
             )
         if part in states:
             raise ValueError(
@@ -122,6 +123,8 @@ def _files(source: PathLike | Iterable[PathLike]) -> list[Path]:
     path = Path(source).expanduser()
     if path.is_file():
         return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist. Pass the directory or the .pth files.")
     files = [file for folder in _FOLDERS for file in sorted((path / folder).glob("*.pth"))]
     if not files:
         raise FileNotFoundError(
@@ -151,21 +154,19 @@ def _read_state(path: Path) -> State:
 
 def _config(states: dict[str, State], overrides: dict[str, Any]) -> EncoderConfig:
     """Read the sizes from the shapes, and add what the overrides say."""
-    sizes: dict[str, Any] = {"modules": tuple(states)}
+    sizes: dict[str, Any] = {"modules": tuple(part for part in PARTS if part in states)}
     told_by = {"modules": "the files given"}
     for part, state in states.items():
-        for name, value, tensor in sizes_of(part, state):
-            if sizes.setdefault(name, value) != value:
+        for name, size, tensor in sizes_of(part, state):
+            if sizes.setdefault(name, size) != size:
                 raise ValueError(
-                    f"{tensor} of {part} says {name}={value}, but {told_by[name]} says "
+                    f"{tensor} of {part} says {name}={size}, but {told_by[name]} says "
                     f"{name}={sizes[name]}. Convert files that belong together."
                 )
             told_by.setdefault(name, f"{tensor} of {part}")
     for name, value in overrides.items():
         if name == "modules":
-            value = EncoderConfig(n_rois=1, dim=1, n_heads=1, perceiver_heads=1,
-                                  structural_heads=1, modules=value).modules
-            sizes["modules"] = tuple(m for m in value if m in sizes["modules"])
+            value = tuple(part for part in PARTS if part in value)
         if name in sizes and value != sizes[name]:
             raise ValueError(
                 f"{name}={value!r} contradicts {told_by[name]}, which says {sizes[name]!r}. Leave "
@@ -176,10 +177,13 @@ def _config(states: dict[str, State], overrides: dict[str, Any]) -> EncoderConfi
         raise ValueError(
             f"The number of ROIs cannot be told from {', '.join(states)} alone. Pass n_rois=..."
         )
+    if "n_positions" in sizes and sizes["n_positions"] < sizes["n_rois"]:
+        raise ValueError(
+            f"{told_by['n_positions']} has {sizes['n_positions']} positions for {sizes['n_rois']} "
+            "ROIs. Convert files that belong together."
+        )
     if sizes.get("n_positions") == sizes["n_rois"]:
         sizes["n_positions"] = None
-    if "structural_positions" not in sizes and "structural" in states:
-        sizes["structural_positions"] = "learnable"
     return EncoderConfig.from_dict(sizes)
 
 
@@ -229,7 +233,5 @@ def _translate(part: str, state: State, config: EncoderConfig) -> State:
 
 def _expected_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of our tensors at these sizes."""
-    from bsymlearn.encoders import BrainSymphony
-
     with torch.device("meta"):
         return {name: tuple(t.shape) for name, t in BrainSymphony(config).state_dict().items()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-
-import re
 
 from torch import Tensor
 
@@ -14,23 +14,31 @@ from bsymlearn.encoders import EncoderConfig
 State = dict[str, Tensor]
 Shape = tuple[int, ...]
 
-# Tells the parts apart by keys that no other part has; spatial before temporal, which has less.
-_SIGNATURES = (
-    ("structural", r"layers\.\d+\.q_linear|edge_weight_predictor|positional_proj|pos_embed"),
-    ("perceiver", r"latent_transformers|cross_attn|latents$|signal_proj"),
-    ("context", r"conv1d|mask_token"),
-    ("gate", r"gate_proj"),
-    ("spatial", r"pos_enc\.(alpha|ln|proj)"),
-    ("temporal", r"layers\.\d+\.attn|embedding_layer"),
-)
+# Tells the parts apart by keys that no other part has.
+_SIGNATURES = {
+    "structural": r"layers\.\d+\.([qkv]_|out_|layer_norm|ffn)|edge_weight|pos(_embed|itional)",
+    "perceiver": r"latent|cross_attn|input_|head|(roi|time|signal)_proj",
+    "context": r"conv1d|mask_token|decoder",
+    "gate": r"gate_proj",
+    "transformer": r"layers\.\d+\.(attn|norm|mlp)|embedding_layer|pos_enc",
+}
 
 
-def recognise(keys: list[str]) -> str | None:
-    """Return the part that a state dict with these keys belongs to."""
-    for part, pattern in _SIGNATURES:
-        if any(re.match(pattern, key) for key in keys):
-            return part
-    return None
+def recognise(state: State) -> tuple[str, str] | None:
+    """Return the part that a state dict belongs to, and a tensor that shows it."""
+    matching = {
+        part: [key for key in state if re.match(pattern, key)]
+        for part, pattern in _SIGNATURES.items()
+    }
+    part = max(matching, key=lambda name: len(matching[name]))
+    if not matching[part]:
+        return None
+    if part != "transformer":
+        return part, matching[part][0]
+    for key in matching[part]:
+        if re.match(r"pos_enc\.(alpha|ln|proj)", key):
+            return "spatial", key
+    return "temporal", matching[part][0]
 
 
 @dataclass
@@ -174,24 +182,34 @@ _TABLES: dict[str, Callable[[EncoderConfig], Tensors]] = {
     "gate": _gate,
 }
 
-# Per part: a tensor, and the field that each of its axes tells (None: tells nothing).
+# Per part: a tensor, and the field that each of its axes tells (None: tells nothing). Several
+# tell the same, so that one of a wrong shape is named rather than believed.
 _AXES: dict[str, tuple[tuple[str, tuple[str | None, ...]], ...]] = {
     "spatial": (
+        ("embedding_layer.bias", ("dim",)),
         ("embedding_layer.weight", ("dim", "time_steps")),
+        ("layers.0.mlp.0.bias", ("mlp_dim",)),
         ("layers.0.mlp.0.weight", ("mlp_dim", "dim")),
     ),
     "temporal": (
+        ("embedding_layer.bias", ("dim",)),
         ("embedding_layer.weight", ("dim", "n_rois")),
+        ("layers.0.mlp.0.bias", ("mlp_dim",)),
         ("layers.0.mlp.0.weight", ("mlp_dim", "dim")),
     ),
     "context": (),
     "perceiver": (
         ("latents", ("n_rois", "dim")),
         ("roi_proj.weight", ("perceiver_width", "dim")),
+        ("time_proj.weight", ("perceiver_width", "dim")),
+        ("head.2.bias", ("time_steps",)),
         ("head.2.weight", ("time_steps", None)),
     ),
-    "structural": (("input_proj.weight", ("dim", "n_rois")),),
-    "gate": (("gate_proj.weight", ("dim", None)),),
+    "structural": (
+        ("input_proj.bias", ("dim",)),
+        ("input_proj.weight", ("dim", "n_rois")),
+    ),
+    "gate": (("gate_proj.bias", ("dim",)), ("gate_proj.weight", ("dim", None))),
 }
 _STACKS = {
     "spatial": ("layers", "n_layers"),
@@ -217,13 +235,20 @@ def sizes_of(part: str, state: State) -> Iterator[tuple[str, int | str, str]]:
         shape = tuple(state[name].shape)
         if len(shape) != len(told):
             raise ValueError(f"{part}: {name} has shape {shape}, expected {len(told)} axes.")
-        yield from ((field, n, name) for field, n in zip(told, shape, strict=True) if field)
+        yield from ((size, n, name) for size, n in zip(told, shape, strict=True) if size)
     if part in _STACKS:
-        prefix, name = _STACKS[part]
-        found = [re.match(rf"{prefix}\.(\d+)\.", key) for key in state]
-        depth = 1 + max((int(match[1]) for match in found if match), default=0)
-        yield name, depth, f"{prefix}.{depth - 1}"
+        prefix, size = _STACKS[part]
+        depth = _depth(state, prefix)
+        yield size, depth, f"{prefix}.{depth - 1}"
     if part == "structural" and ("pos_embed" in state) != ("positional_proj.weight" in state):
         told_by = "pos_embed" if "pos_embed" in state else "positional_proj.weight"
         kind = "learnable" if told_by == "pos_embed" else "laplacian"
         yield "structural_positions", kind, told_by
+
+
+def _depth(state: State, prefix: str) -> int:
+    """Count layers; a stray tensor makes none, and a lost one loses none."""
+    matches = [re.match(rf"{prefix}\.(\d+)\.", key) for key in state]
+    counts = Counter(int(match[1]) for match in matches if match)
+    most = max(counts.values(), default=0)
+    return 1 + max((i for i, count in counts.items() if 2 * count > most), default=0)

@@ -132,7 +132,11 @@ class EncoderConfig:
                 )
         for name, low, high in (("dropout", 0.0, 1.0), ("diffusion_theta", -math.inf, math.inf)):
             value = getattr(self, name)
-            if not isinstance(value, Real) or isinstance(value, bool) or not low <= value < high:
+            if (
+                not isinstance(value, Real)
+                or isinstance(value, bool)
+                or not low <= float(value) < high
+            ):
                 raise ValueError(f"{name}={value!r}, expected a number in [{low}, {high}).")
             object.__setattr__(self, name, float(value))
         for name, choices in _CHOICES.items():
@@ -144,8 +148,8 @@ class EncoderConfig:
         for name, parts in _HEADS.items():
             if set(parts) & set(self.modules) and self.dim % getattr(self, name):
                 raise ValueError(
-                    f"dim={self.dim} cannot be cut into {name}={getattr(self, name)} heads of equal "
-                    "width. Choose a dim that is a multiple of it."
+                    f"dim={self.dim} cannot be cut into {name}={getattr(self, name)} heads of "
+                    "equal width. Choose a dim that is a multiple of it."
                 )
 
     def _set_count(self, name: str) -> None:
@@ -161,7 +165,8 @@ class EncoderConfig:
         unknown = sorted(set(map(str, modules)) - set(PARTS))
         if unknown or not modules:
             raise ValueError(
-                f"modules={self.modules!r} " + (f"names {unknown}" if unknown else "is empty")
+                f"modules={self.modules!r} "
+                + (f"names {unknown}" if unknown else "is empty")
                 + f", expected some of {', '.join(PARTS)}."
             )
         object.__setattr__(self, "modules", tuple(name for name in PARTS if name in modules))

@@ -115,9 +115,7 @@ def read_connectomes(
     return Connectomes(connectome, hidden, present)
 
 
-def read_gradients(
-    gradients: Tensor | None, n_scans: int, config: EncoderConfig
-) -> Tensor | None:
+def read_gradients(gradients: Tensor | None, n_scans: int, config: EncoderConfig) -> Tensor | None:
     """Check brain gradients (R, G) or (B, R, G)."""
     if config.positions == "learnable":
         if gradients is not None:

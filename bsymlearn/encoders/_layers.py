@@ -63,9 +63,7 @@ class Block(nn.Module):
 class Transformer(nn.ModuleList):
     """Pre-norm blocks one after the other, without a final norm."""
 
-    def __init__(
-        self, n_layers: int, dim: int, n_heads: int, mlp_dim: int, dropout: float
-    ) -> None:
+    def __init__(self, n_layers: int, dim: int, n_heads: int, mlp_dim: int, dropout: float) -> None:
         super().__init__(Block(dim, n_heads, mlp_dim, dropout) for _ in range(n_layers))
 
     def forward(

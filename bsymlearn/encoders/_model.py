@@ -127,7 +127,9 @@ class BrainSymphony(nn.Module):
             If shapes do not fit, or the model lacks a stream.
         """
         scans = read_scans(timeseries, valid, hidden, None, self.config)
-        parts = [name for name in _STREAMS if name in self.config.modules] if parts is None else parts
+        parts = (
+            [name for name in _STREAMS if name in self.config.modules] if parts is None else parts
+        )
         streams, _ = self._run_streams(scans, gradients, parts, False)
         if "context" in parts:
             context = self.part("context")

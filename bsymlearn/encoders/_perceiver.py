@@ -10,8 +10,9 @@ from ._config import EncoderConfig
 from ._context import N_CHANNELS, ContextStream, windows
 from ._layers import Transformer, attend
 
-# Largest number of attention weights that exist at once while they are summed over key time.
-_WEIGHTS_AT_ONCE = 2**26
+# Largest number of attention logits that exist at once.
+_LOGITS_AT_ONCE = 2**26
+_QUERY_BLOCK = 8
 
 
 class Perceiver(nn.Module):
@@ -69,6 +70,7 @@ class Perceiver(nn.Module):
         )  # (B, T, D)
         composed = into_context @ self.context_projection.weight  # (D, 64)
         taps = composed @ context.convolution.weight[:, 0]  # (D, 5)
+        assert context.convolution.bias is not None
         offset = composed @ context.convolution.bias + into_context @ self.context_projection.bias
         tokens = F.linear(windows(series), taps, offset)  # (B, R, T, D)
         tokens = self.input_norm(tokens + per_roi[:, :, None] + per_time[:, None])
@@ -119,10 +121,14 @@ class Perceiver(nn.Module):
         query = (self.latents + code).expand(len(spatial), -1, -1)  # (B, R, D)
         query = self._heads(self.query(query))  # (B, H, R, d)
         keys = None if keys is None else keys.flatten(1)  # (B, R T)
-        mixed, _ = attend(query, key, value, keys, return_weights=False)
+        # Rows of zeros: with one to three queries in its last block, the CPU kernel sums over the
+        # many keys in a way that costs a digit.
+        padded = F.pad(query, (0, 0, 0, -query.shape[2] % _QUERY_BLOCK))  # (B, H, R + n, d)
+        mixed, _ = attend(padded, key, value, keys, return_weights=False)
+        mixed = mixed[:, :, : query.shape[2]]  # (B, H, R, d)
         attention = None
         if return_attention:
-            attention = _sum_over_time(query, key, value, keys, series.shape[-1])
+            attention = _attention_between_rois(query, key, keys, series.shape[-1])
         x = self.output_norm(self.output(mixed.transpose(1, 2).flatten(2)))  # (B, R, D)
         return self.blocks(x)[0], attention
 
@@ -142,14 +148,21 @@ class Perceiver(nn.Module):
         return self.head(latents).transpose(1, 2)  # (B, T, R)
 
 
-def _sum_over_time(
-    query: Tensor, key: Tensor, value: Tensor, keys: Tensor | None, time_steps: int
+def _attention_between_rois(
+    query: Tensor, key: Tensor, keys: Tensor | None, time_steps: int
 ) -> Tensor:
-    """Attention (B, R, R) from ROI to ROI, a few queries at a time to bound the memory."""
+    """Cross-attention (B, R, R): mean over heads, sum over key time.
+
+    The sum over time of a softmax is the softmax over ROIs of the logsumexp over time. A few
+    queries at a time, to bound the memory.
+    """
     per_query = key.shape[0] * key.shape[1] * key.shape[2]
     chunks = []
-    for part in query.split(max(1, _WEIGHTS_AT_ONCE // per_query), dim=2):
-        _, weights = attend(part, key, value, keys, return_weights=True)  # (B, H, n, R T)
-        assert weights is not None
-        chunks.append(weights.mean(dim=1).unflatten(-1, (-1, time_steps)).sum(dim=-1))  # (B, n, R)
+    for part in query.split(max(1, _LOGITS_AT_ONCE // per_query), dim=2):
+        logits = part * part.shape[-1] ** -0.5 @ key.transpose(-1, -2)  # (B, H, n, R T)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if keys is not None:
+            logits = logits.masked_fill(~keys[:, None, None, :], torch.finfo(logits.dtype).min)
+        per_roi = logits.unflatten(-1, (-1, time_steps)).logsumexp(dim=-1)  # (B, H, n, R)
+        chunks.append(per_roi.softmax(dim=-1).mean(dim=1))  # (B, n, R)
     return torch.cat(chunks, dim=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,6 +14,8 @@ from ._hops import N_EIGENVECTORS, hop_matrices, laplacian_positions
 
 # Pairs of ROIs that are decoded at once: what exists of them is 512 wide.
 _PAIRS_AT_ONCE = 2**15
+# Logits up to here keep the plain arithmetic of the equation; exp overflows float32 beyond 88.
+_PLAIN_LOGIT = 30.0
 
 
 def signed_attention(scores: Tensor, hops: list[Tensor], visible: Tensor | None) -> Tensor:
@@ -39,12 +44,13 @@ def signed_attention(scores: Tensor, hops: list[Tensor], visible: Tensor | None)
         magnitude = logits.abs()
         if visible is not None:
             magnitude = magnitude.masked_fill(~visible[:, None], 0.0)
-        # The largest logit is taken out of both sums: exp alone overflows float32 beyond 88.
+        # What the largest logit exceeds the bound by is taken out of numerator and denominator.
         largest = magnitude.detach().amax(dim=-1, keepdim=True)
-        weights = (magnitude - largest).exp()
+        shift = (largest - _PLAIN_LOGIT).clamp_min(0.0)
+        weights = (magnitude - shift).exp()
         if visible is not None:
             weights = weights.masked_fill(~visible[:, None], 0.0)
-        normaliser = weights.sum(dim=-1, keepdim=True) + 1e-10 * (-largest).exp()
+        normaliser = weights.sum(dim=-1, keepdim=True) + 1e-10 * (-shift).exp()
         total = total + logits.sign() * weights / normaliser
     return total / len(hops)
 
@@ -72,8 +78,12 @@ class SignedLayer(nn.Module):
             projection(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
             for projection in (self.query, self.key, self.value)
         )  # (B, H, R, d)
-        # float32, also under autocast: the logits are exponents.
-        scores = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5  # (B, H, R, R)
+        # At least float32, also under autocast: the logits are exponents, and attention jumps
+        # where one changes its sign, so even the order of operations is the authors'.
+        scores = query @ key.transpose(-1, -2)  # (B, H, R, R)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32)) / math.sqrt(
+            query.shape[-1]
+        )
         attention = signed_attention(scores, hops, visible)
         mixed = self.dropout(attention).to(value.dtype) @ value  # (B, H, R, d)
         mixed = self.output(mixed.transpose(1, 2).flatten(2))  # (B, R, D)
@@ -178,12 +188,11 @@ class StructuralBranch(nn.Module):
         Tensor of shape (B, R, R)
             Edge weights, [i, j] from the pair (i, j); 0 where not decoded.
         """
-        first, *rest = self.edge_decoder
+        first, decode = cast(nn.Linear, self.edge_decoder[0]), self.edge_decoder[1:]
         into_source, into_target = first.weight.chunk(2, dim=1)
         # W [h_i; h_j] = W_1 h_i + W_2 h_j: the widest layer runs once a ROI, not once a pair.
         source = F.linear(latents, into_source)  # (B, R, 512)
         target = F.linear(latents, into_target, first.bias)  # (B, R, 512)
-        decode = nn.Sequential(*rest)
         n_rois = latents.shape[1]
         if edges is None:
             rows = max(1, _PAIRS_AT_ONCE // (len(latents) * n_rois))

@@ -121,7 +121,9 @@ def apply_filters(
     for key, wanted in filters.items():
         carriers = {file.modality for file in files if key in file.entities}
         single = wanted is None or isinstance(wanted, str | int)
-        values = {wanted if value is None else str(value) for value in ([wanted] if single else wanted)}
+        values = {
+            wanted if value is None else str(value) for value in ([wanted] if single else wanted)
+        }
         kept = [f for f in files if f.modality not in carriers or f.entities.get(key) in values]
         if not carriers or {f.modality for f in kept} < carriers:
             present = sorted({f.entities[key] for f in files if key in f.entities})

@@ -23,7 +23,10 @@ def find_mat_key(path: Path, *, atlas: str | None = None, key: str | None = None
     found = [
         name
         for name, shape, kind in variables
-        if len(shape) == 2 and shape[0] == shape[1] and shape[0] > 1 and kind not in ("char", "cell")
+        if len(shape) == 2
+        and shape[0] == shape[1]
+        and shape[0] > 1
+        and kind not in ("char", "cell")
     ]
     if not found:
         raise ValueError(
@@ -55,7 +58,9 @@ def read_mat_matrix(
         if label.endswith("region_labels") and name.startswith(label.removesuffix("region_labels"))
     ]
     content = loadmat(path, variable_names=[name, *labels])
-    matrix = np.asarray(content[name].todense() if hasattr(content[name], "todense") else content[name])
+    matrix = np.asarray(
+        content[name].todense() if hasattr(content[name], "todense") else content[name]
+    )
     for label in sorted(labels, key=len, reverse=True):
         entries = np.ravel(content[label])
         if len(entries) == len(matrix):

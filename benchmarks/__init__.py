@@ -1,0 +1,1 @@
+"""Measurements that the documentation quotes; each is a script that anyone can run."""

@@ -1,0 +1,277 @@
+"""BrainSymphony on 600 real scans of ABIDE I, beside functional connectivity.
+
+Run ``python -m benchmarks.abide [SECTION ...] --data ../shared/data`` with sections out of
+"reconstruction", "pipeline", "grid", "union" and "columns" (default: all). Each section writes
+its part of ``benchmarks/results/abide_SECTION.md``. Pretraining happens inside the training folds.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from nilearn.connectome import ConnectivityMeasure
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    StratifiedKFold,
+    cross_val_predict,
+)
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from bsymlearn import BrainSymphonyTransformer
+from bsymlearn.preprocessing import robust_scale
+
+RESULTS = Path(__file__).parent / "results"
+HELD_OUT_SITES = ("CALTECH", "MAX_MUN", "UCLA_2")
+SMALL = {
+    "dim": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "mlp_dim": 128,
+    "time_steps": 64,
+    "max_epochs": 3,
+    "lr": 2e-3,
+    "recipe": "staged",
+    "encoder": {"perceiver_width": 32, "n_latent_blocks": 1, "dropout": 0.0},
+    "validation_fraction": 0.0,
+    "random_state": 0,
+}
+
+
+def load(data):
+    """Read the scans and their labels; series stay ragged."""
+    folder = Path(data) / "abide_dev"
+    arrays = dict(np.load(folder / "abide_dev_cc200.npz"))
+    offsets = arrays["offsets"]
+    scans = [arrays["ts"][a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    labels = pd.read_csv(folder / "participants.tsv", sep="\t").set_index("file_id")
+    return scans, labels.loc[arrays["file_id"]]
+
+
+def fisher_z(correlations):
+    """Arctanh, away from the poles."""
+    return np.arctanh(np.clip(correlations, -0.999, 0.999))
+
+
+def connectivity():
+    """Vectorised Fisher-z FC, the reference."""
+    fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True)
+    return Pipeline([("fc", fc), ("z", FunctionTransformer(fisher_z))])
+
+
+def classifier():
+    """The linear model of every row."""
+    return LogisticRegression(C=1e-3, class_weight="balanced", max_iter=2000)
+
+
+def pipeline(embed):
+    """Embed, scale, classify."""
+    return Pipeline([("embed", embed), ("scale", StandardScaler()), ("clf", classifier())])
+
+
+def evaluate(model, X, y, cv, groups=None, n_jobs=None):
+    """AUC pooled over out-of-fold decisions, and as a mean over folds."""
+    folds = list(cv.split(np.zeros(len(y)), y, groups))
+    decisions = cross_val_predict(
+        model, X, y, cv=folds, method="decision_function", n_jobs=n_jobs
+    )
+    by_fold = [roc_auc_score(y[test], decisions[test]) for _, test in folds]
+    return {
+        "pooled AUC": roc_auc_score(y, decisions),
+        "mean over folds": np.mean(by_fold),
+        "sd over folds": np.std(by_fold, ddof=1),
+    }
+
+
+def run_pipeline(scans, labels, n_jobs):
+    """Diagnosis by `Pipeline` under cross-validation, by site and at random, beside FC."""
+    y = (labels["diagnosis"] == "ASD").to_numpy()
+    sites = labels["site"].to_numpy()
+    schemes = {
+        "7 site-grouped folds": (GroupKFold(7), sites),
+        "5 random folds": (StratifiedKFold(5, shuffle=True, random_state=0), None),
+    }
+    rows = []
+    for scheme, (cv, groups) in schemes.items():
+        models = {
+            "FC": connectivity(),
+            "BrainSymphony, untrained": BrainSymphonyTransformer(**SMALL | {"max_epochs": 0}),
+            "BrainSymphony": BrainSymphonyTransformer(**SMALL),
+        }
+        for name, features in models.items():
+            for power in (1.0, 0.35) if name != "FC" else (None,):
+                if power is not None:
+                    features = clone(features).set_params(spectral_power=power)
+                start = time.perf_counter()
+                scores = evaluate(pipeline(features), scans, y, cv, groups, n_jobs)
+                minutes = (time.perf_counter() - start) / 60
+                row = {"features": name, "spectral_power": power or "", "folds": scheme}
+                rows.append(row | scores | {"minutes": minutes})
+                write("pipeline", pd.DataFrame(rows))
+    return pd.DataFrame(rows)
+
+
+def largest_sites(scans, labels, n_sites=2):
+    """A cohort of the size that most users have: the scans of a few sites."""
+    chosen = labels["site"].isin(labels["site"].value_counts().index[:n_sites]).to_numpy()
+    kept = [scan for scan, use in zip(scans, chosen, strict=True) if use]
+    return kept, labels[chosen]
+
+
+def run_grid(scans, labels, n_jobs):
+    """`GridSearchCV` over readout, width and penalty, inside outer folds."""
+    scans, labels = largest_sites(scans, labels)
+    y = (labels["diagnosis"] == "ASD").to_numpy()
+    model = pipeline(BrainSymphonyTransformer(**SMALL | {"max_epochs": 1}))
+    grid = {
+        "embed__readout": ["mean", "connectivity"],
+        "embed__dim": [16, 32],
+        "clf__C": [1e-3, 1e-1],
+    }
+    search = GridSearchCV(model, grid, scoring="roc_auc", cv=3, n_jobs=n_jobs)
+    search.fit(scans, y)
+    columns = [f"param_{name}" for name in grid] + ["mean_test_score", "std_test_score"]
+    return pd.DataFrame(search.cv_results_)[columns]
+
+
+def run_union(scans, labels, n_jobs):
+    """A `FeatureUnion` of embedding and FC, beside each alone."""
+    scans, labels = largest_sites(scans, labels)
+    y = (labels["diagnosis"] == "ASD").to_numpy()
+    cv = StratifiedKFold(5, shuffle=True, random_state=0)
+    embed = BrainSymphonyTransformer(**SMALL | {"max_epochs": 1})
+    fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True)
+    models = {
+        "FC": fc,
+        "embedding": embed,
+        "FeatureUnion of both": FeatureUnion([("embed", embed), ("fc", fc)]),
+    }
+    rows = [
+        {"features": name} | evaluate(pipeline(features), scans, y, cv, n_jobs=n_jobs)
+        for name, features in models.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def run_columns(scans, labels, n_jobs):
+    """A `ColumnTransformer` that adds age to a table of scans."""
+    scans, labels = largest_sites(scans, labels)
+    y = (labels["diagnosis"] == "ASD").to_numpy()
+    series = pd.Series(scans, index=labels.index, dtype=object)
+    table = pd.DataFrame({"timeseries": series, "age": labels["age"]})
+    cv = StratifiedKFold(5, shuffle=True, random_state=0)
+    embed = BrainSymphonyTransformer(**SMALL | {"max_epochs": 1})
+    both = ColumnTransformer([("embed", embed, ["timeseries"]), ("age", "passthrough", ["age"])])
+    models = {
+        "age": ColumnTransformer([("age", "passthrough", ["age"])]),
+        "embedding": ColumnTransformer([("embed", embed, ["timeseries"])]),
+        "ColumnTransformer of both": both,
+    }
+    rows = [
+        {"features": name} | evaluate(pipeline(features), table, y, cv, n_jobs=n_jobs)
+        for name, features in models.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def ridge_r2(train, test, masks):
+    """R² of ridge from the visible ROIs, on the same masks; a fit for every mask."""
+    train = [robust_scale(scan)[0].astype(np.float64) for scan in train]
+    gram = sum(scan.T @ scan for scan in train)
+    alpha = 0.01 * np.trace(gram) / len(gram)
+    error = spread = 0.0
+    for scan, mask in zip(test, masks, strict=True):
+        scaled, usable = robust_scale(scan)
+        visible, hidden = ~mask & usable, mask & usable
+        inner = gram[np.ix_(visible, visible)] + alpha * np.eye(visible.sum())
+        weights = np.linalg.solve(inner, gram[np.ix_(visible, hidden)])
+        target = scaled[:, hidden].astype(np.float64)
+        error += np.sum((scaled[:, visible] @ weights - target) ** 2)
+        spread += np.sum((target - target.mean(axis=0)) ** 2)
+    return 1 - error / spread
+
+
+def model_r2(model, test, masks, targets):
+    """R² of the encoder on given masks, against given targets (the scans, unless permuted)."""
+    predicted = model.reconstruct(test, np.array(masks))
+    error = spread = 0.0
+    for scan, mask, guess in zip(targets, masks, predicted, strict=True):
+        scaled, usable = robust_scale(scan)
+        hidden = mask & usable
+        target = scaled[:, hidden].astype(np.float64)
+        error += np.sum((guess[:, hidden] - target) ** 2)
+        spread += np.sum((target - target.mean(axis=0)) ** 2)
+    return 1 - error / spread
+
+
+def permute_visible(scan, mask, rng):
+    """Permute each visible ROI in time by itself; hidden ones stay as targets."""
+    permuted = scan.copy()
+    permuted[:, ~mask] = rng.permuted(scan[:, ~mask], axis=0)
+    return permuted
+
+
+def run_reconstruction(scans, labels, n_jobs):
+    """Masked-ROI R² on held-out sites with half of the ROIs hidden, beside ridge."""
+    held_out = labels["site"].isin(HELD_OUT_SITES).to_numpy()
+    train = [scan for scan, out in zip(scans, held_out, strict=True) if not out]
+    test = [scan for scan, out in zip(scans, held_out, strict=True) if out]
+    rng = np.random.default_rng(0)
+    masks = []
+    for scan in test:
+        mask = np.zeros(scan.shape[1], dtype=bool)
+        usable = np.flatnonzero(np.ptp(scan, axis=0) > 0)
+        mask[rng.choice(usable, len(usable) // 2, replace=False)] = True
+        masks.append(mask)
+    larger = SMALL | {"dim": 64, "max_epochs": 10, "verbose": 1}
+    larger["encoder"] = SMALL["encoder"] | {"perceiver_width": 64}
+    model = BrainSymphonyTransformer(**larger).fit(train)
+    permuted = [permute_visible(scan, mask, rng) for scan, mask in zip(test, masks, strict=True)]
+    rows = {
+        "mean of each target": 0.0,
+        "BrainSymphony": model_r2(model, test, masks, test),
+        "BrainSymphony, visible ROIs permuted in time": model_r2(model, permuted, masks, test),
+        "ridge from the visible ROIs": ridge_r2(train, test, masks),
+    }
+    return pd.DataFrame({"prediction": rows.keys(), "R2": rows.values()})
+
+
+def write(section, table):
+    """Save the table of a section."""
+    RESULTS.mkdir(exist_ok=True)
+    text = f"<!-- python -m benchmarks.abide {section} -->\n{table.to_markdown(index=False, floatfmt='.3f')}\n"
+    (RESULTS / f"abide_{section}.md").write_text(text)
+
+
+SECTIONS = {
+    "reconstruction": run_reconstruction,
+    "pipeline": run_pipeline,
+    "grid": run_grid,
+    "union": run_union,
+    "columns": run_columns,
+}
+
+
+def main():
+    """Run the sections named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", choices=list(SECTIONS), default=[])
+    parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--n-jobs", type=int, default=None)
+    arguments = parser.parse_args()
+    scans, labels = load(arguments.data)
+    for section in arguments.sections or SECTIONS:
+        table = SECTIONS[section](scans, labels, arguments.n_jobs)
+        write(section, table)
+        print(f"\n{section}\n{table.to_string(index=False)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
