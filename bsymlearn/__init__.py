@@ -5,6 +5,22 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
+__all__ = [
+    "BrainSymphony",
+    "BrainSymphonyClassifier",
+    "BrainSymphonyRegressor",
+    "BrainSymphonyTransformer",
+    "EncoderConfig",
+    "EncoderOutput",
+    "convert_authors_checkpoint",
+    "load_checkpoint",
+    "make_cohort",
+    "plotting",
+    "preprocessing",
+    "read_cohort",
+    "save_checkpoint",
+]
+
 _HOME = {
     "BrainSymphonyTransformer": "estimators",
     "BrainSymphonyClassifier": "estimators",
@@ -18,8 +34,6 @@ _HOME = {
     "load_checkpoint": "checkpoints",
     "convert_authors_checkpoint": "checkpoints",
 }
-_SUBPACKAGES = ("plotting", "preprocessing")
-__all__ = [*_HOME, *_SUBPACKAGES]
 
 if TYPE_CHECKING:
     from bsymlearn import plotting, preprocessing
@@ -41,7 +55,7 @@ def __getattr__(name):
     # Lazy, so that reading a table does not pay for importing torch.
     if name in _HOME:
         return getattr(import_module(f"bsymlearn.{_HOME[name]}"), name)
-    if name in _SUBPACKAGES:
+    if name in __all__:
         return import_module(f"bsymlearn.{name}")
     raise AttributeError(f"module 'bsymlearn' has no attribute {name!r}")
 

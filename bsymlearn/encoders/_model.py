@@ -11,7 +11,7 @@ from ._config import EncoderConfig
 from ._context import ContextStream
 from ._fusion import Gate
 from ._initialise import initialise
-from ._inputs import Scans, read_connectomes, read_gradients, read_scans
+from ._inputs import Connectomes, Scans, read_connectomes, read_gradients, read_scans
 from ._outputs import EncoderOutput, Streams
 from ._perceiver import Perceiver
 from ._spatial import SpatialStream
@@ -205,26 +205,24 @@ class BrainSymphony(nn.Module):
         """
         if timeseries is None and connectome is None:
             raise ValueError("Neither timeseries nor connectome was given; pass at least one.")
-        if timeseries is not None and connectome is not None and len(timeseries) != len(connectome):
-            raise ValueError(
-                f"timeseries has {len(timeseries)} rows and connectome {len(connectome)}; both "
-                "need one row per scan. Mark missing ones with has_timeseries and has_connectome."
-            )
         output = EncoderOutput(attention={} if return_attention else None)
-        has_functional = has_structural = None
+        scans = given = has_functional = has_structural = None
         if timeseries is not None:
             scans = read_scans(timeseries, valid, hidden, has_timeseries, self.config)
-            self._functional(scans, gradients, output)
             has_functional = scans.present
         if connectome is not None:
-            structural = self.part("structural")
             given = read_connectomes(connectome, edges, has_connectome, self.config)
-            latents, attention = structural(given.weights, given.hidden, return_attention)
-            output.edges = _absent(structural.decode_edges(latents, edges), given)
-            output.structural = _absent(latents, given)
             has_structural = given.present
-            if output.attention is not None:
-                output.attention["structural"] = attention
+        if scans and given and len(scans.series) != len(given.weights):
+            raise ValueError(
+                f"timeseries has {len(scans.series)} rows and connectome {len(given.weights)}; "
+                "both need one row per scan. Mark missing ones with has_timeseries and "
+                "has_connectome."
+            )
+        if scans is not None:
+            self._functional(scans, gradients, output)
+        if given is not None:
+            self._structural(given, edges, output)
         if connectome is None:
             output.fused = output.functional
         elif timeseries is None:
@@ -263,8 +261,18 @@ class BrainSymphony(nn.Module):
         if output.attention is not None:
             output.attention.update({k: v for k, v in attention.items() if v is not None})
 
+    def _structural(self, given: Connectomes, edges: Tensor | None, output: EncoderOutput) -> None:
+        """Fill `output` with what the structural branch gives."""
+        structural = self.part("structural")
+        return_attention = output.attention is not None
+        latents, attention = structural(given.weights, given.hidden, return_attention)
+        output.edges = _absent(structural.decode_edges(latents, edges), given)
+        output.structural = _absent(latents, given)
+        if output.attention is not None:
+            output.attention["structural"] = attention
 
-def _absent(values: Tensor, given: Any) -> Tensor:
+
+def _absent(values: Tensor, given: Scans | Connectomes) -> Tensor:
     """Set rows whose modality is missing to 0."""
     if given.present is None:
         return values

@@ -9,9 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import assert_all_finite, column_or_1d
 
-from bsymlearn.estimators._supervised import Head, SupervisedBrainSymphony
+from bsymlearn.estimators._finetuning import Head, standardise
+from bsymlearn.estimators._supervised import SupervisedBrainSymphony
 
 
 def cross_entropy(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -25,7 +26,114 @@ def cross_entropy(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
     """Classify scans with BrainSymphony.
 
-    PARAMETERS
+    Parameters
+    ----------
+    modality : {"auto", "functional", "structural", "multimodal"}, default="auto"
+        What to read from X; "auto" takes all that is there.
+    pretrained : path-like or BrainSymphony, default=None
+        Checkpoint directory (see `save_checkpoint`) or module to start from. It fixes the sizes
+        and the scaling: one that you set and that differs is an error.
+    finetune : {"probe", "full"}, default="full"
+        "probe" solves a linear model on the frozen embedding; "full" goes on from there and
+        trains encoder and linear model together for `max_epochs`.
+    pretrain_epochs : int, default=0
+        Epochs of masked pretraining on X first, without y, at learning rate 1e-3.
+    alpha : float, default=0.05
+        Strength of the L2 penalty of the linear model, on features of which a row has unit
+        length on average, so that it does not depend on their number.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as in scikit-learn.
+    readout : {"connectivity", "flatten", "mean"}, default="connectivity"
+        From the ROI latents of all windows to one vector: similarity between ROIs (second
+        order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
+        latents, or their mean over ROIs.
+    spectral_power : float in (0, 1], default=1.0
+        Power of the eigenvalues of the similarity, for readout "connectivity"; below 1, what
+        all subjects share weighs less.
+    scaling : {"robust", None}, default="robust"
+        Scaling of time series, per scan and ROI: (x - median) / interquartile range. 2-D X is
+        never scaled.
+    connectome_scaling : {"log10", None}, default="log10"
+        Scaling of connectomes: log10(1 + w) with a zero diagonal; signed ones stay as they are.
+    dim : int, default=128
+        Width of all embeddings. Defaults of the sizes are those of the paper.
+    n_layers, n_heads, mlp_dim : int, default=6, 4, 512
+        Depth, attention heads and hidden width of the spatial and the temporal transformer.
+    time_steps : int, default=200
+        Length of a window in time points. Longer scans are cut into half-overlapping windows
+        that are averaged; shorter ones are padded and masked.
+    mask_ratio : float in (0, 1), default=0.5
+        Share of the ROIs of each scan that pretraining hides.
+    recipe : {"joint", "staged"}, default="joint"
+        Pretrain all parts at once, or as the paper does: streams and structural branch first,
+        then Perceiver and gate on top of them (`max_epochs` each).
+    max_epochs : int, default=20
+        Epochs of fine-tuning.
+    batch_size : int, default=16
+        Windows (fine-tuning: scans) in a step of training.
+    lr : float, default=1e-4
+        Highest learning rate, of fine-tuning; it rises linearly, then falls as half a cosine.
+    validation_fraction : float in [0, 1), default=0.1
+        Share of the participants that is held out from training to score it in `history_`.
+    patience : int, default=None
+        Epochs without a better validation score before training stops and the best weights
+        come back. None trains to the end.
+    gradients : array-like of shape (n_rois, n_gradients), default=None
+        Brain gradients as positions of the ROIs, in place of learnable ones; NaN counts as 0.
+    encoder : dict, default=None
+        Further fields of `EncoderConfig`, for example ``{"structural_layers": 2}``.
+    net_params : dict, default=None
+        Further arguments of ``skorch.NeuralNet``; callbacks are added to ours.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, masks, windows and splits. Global generators stay untouched.
+    verbose : int, default=0
+        Above 0, show a progress bar and the scores of each epoch.
+
+    Attributes
+    ----------
+    module_ : BrainSymphony
+        The encoder, in evaluation mode.
+    net_ : skorch.NeuralNet
+        What trained last; absent where nothing was trained.
+    history_ : list of dict
+        An entry per epoch: `stage`, `train_loss`, and `valid_loss` and `valid_r2` (pretraining)
+        or `valid_score` (fine-tuning, the negative loss) where scans were held out.
+    readout_, head_ : Module
+        From latents to features, and from features to log-odds.
+    classes_ : ndarray of shape (n_classes,)
+    n_rois_ : int
+    modality_ : str
+    n_features_in_ : int
+        Time points for 2-D X, ROIs for lists and 3-D X, modality columns for tables.
+    feature_names_in_ : ndarray of str
+        Of the modality columns, where X is a table.
+
+    See Also
+    --------
+    BrainSymphonyTransformer : Pretrain on scans without labels, and embed.
+
+    Notes
+    -----
+    Sample weights count in the readout's mean, the linear model and fine-tuning, not in
+    pretraining. With ``finetune="full"``, the scans that validate it are held out from the
+    linear model, too.
+
+    References
+    ----------
+    BrainSymphony, arXiv 2506.18314.
+
+    Examples
+    --------
+    >>> from bsymlearn import BrainSymphonyClassifier, make_cohort
+    >>> table = make_cohort(8, n_rois=8, n_timepoints=40, n_networks=2, random_state=0)
+    >>> classify = BrainSymphonyClassifier(
+    ...     finetune="probe", pretrain_epochs=1, dim=8, n_layers=1, n_heads=2, mlp_dim=16,
+    ...     time_steps=20, encoder={"structural_layers": 1}, random_state=0,
+    ... )
+    >>> classify.fit(table, table["sex"]).predict_proba(table).shape
+    (8, 2)
     """
 
     _parameter_constraints: dict = SupervisedBrainSymphony._parameter_constraints | {
@@ -122,12 +230,17 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         """Encode the classes; returns codes and the weights of the classes, per row."""
         if y is None:
             raise ValueError(
-                "BrainSymphonyClassifier requires y to be passed, but the target y is None."
+                "BrainSymphonyClassifier requires y to be passed, but the target y is None. Give "
+                "the class of each scan."
             )
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_scans:
-            raise ValueError(f"X has {n_scans} rows, but y has {len(y)}: inconsistent numbers.")
+            raise ValueError(
+                f"X has {n_scans} rows, but y has {len(y)}: inconsistent numbers. Give one label a "
+                "scan, in the same order."
+            )
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -139,7 +252,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         return codes, weights[codes]
 
     def _solve_head(self, features, target, weight):
-        mean, scale = self._standardise(features)
+        mean, scale = standardise(features, weight)
         scaled = ((features - mean) / scale).astype(np.float64)
         model = LogisticRegression(C=1 / self.alpha, max_iter=1000, tol=1e-6)
         model.fit(scaled, target, sample_weight=weight)

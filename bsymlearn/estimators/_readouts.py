@@ -30,13 +30,17 @@ class Readout(nn.Module):
     discard_diagonal=True)``.
     """
 
+    mean_latent: torch.Tensor
+    rows: torch.Tensor
+    columns: torch.Tensor
+
     def __init__(self, kind: str, mean_latent: torch.Tensor, spectral_power: float = 1.0):
         super().__init__()
         n_rois = len(mean_latent)
         self.kind = "flatten" if kind == "connectivity" and n_rois < 2 else kind
         self.spectral_power = spectral_power
         self.register_buffer("mean_latent", mean_latent)
-        rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1)
+        rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1).unbind()
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 

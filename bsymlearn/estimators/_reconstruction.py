@@ -1,12 +1,23 @@
 """Masked reconstruction of whole scans with a fitted encoder."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 import torch
 
 from bsymlearn._validation import Scans
-from bsymlearn.training import PreparedScan, hide_edges, hide_rois, hide_spans
+from bsymlearn.estimators._inference import Inference
+from bsymlearn.training import (
+    EDGE_RATIO,
+    PreparedScan,
+    hide_edges,
+    hide_rois,
+    hide_spans,
+    n_timepoints,
+    pooled_r2,
+)
 
 
 def check_mask(mask: Any, scans: Scans) -> list[np.ndarray]:
@@ -22,25 +33,31 @@ def check_mask(mask: Any, scans: Scans) -> list[np.ndarray]:
             if array.shape == (n_scans, n_rois):
                 return [np.repeat(m[None], t, axis=0) for m, t in zip(array, lengths, strict=True)]
         shapes = [(length, n_rois) for length in lengths]
-        if len(mask) == n_scans and [np.shape(m) for m in mask] == shapes:
-            if all(np.asarray(m).dtype == bool for m in mask):
-                return [np.asarray(m) for m in mask]
+        # A scan without a time series has nothing to hide, whatever its mask is.
+        fits = len(mask) == n_scans and all(
+            length == 0 or (np.shape(m) == shape and np.asarray(m).dtype == bool)
+            for m, shape, length in zip(mask, shapes, lengths, strict=True)
+        )
+        if fits:
+            empty = np.zeros((0, n_rois), dtype=bool)
+            return [np.asarray(m) if t else empty for m, t in zip(mask, lengths, strict=True)]
     raise ValueError(
         f"mask must be boolean, True where hidden, of shape ({n_rois},), ({n_scans}, {n_rois}), or "
         f"one array (n_timepoints, n_rois) for each of the {n_scans} scans; got "
-        f"{type(mask).__name__} of shape {_shape(mask)}."
+        f"{type(mask).__name__} of {_describe(mask)}. Give one of these forms."
     )
 
 
-def _shape(mask):
+def _describe(mask):
     try:
-        return np.shape(mask)
+        array = np.asarray(mask)
     except ValueError:
-        return [np.shape(m) for m in mask]
+        return f"shapes {[np.shape(m) for m in mask]}"
+    return f"shape {array.shape} and type {array.dtype}"
 
 
 def reconstruct_scans(
-    estimator: Any, prepared: list[PreparedScan], masks: list[np.ndarray]
+    inference: Inference, prepared: list[PreparedScan], masks: list[np.ndarray]
 ) -> list[np.ndarray | None]:
     """Predict every entry of every scan with the masked ones hidden; windows are averaged.
 
@@ -49,60 +66,58 @@ def reconstruct_scans(
     predicted : list of ndarray of shape (n_timepoints_i, n_rois), float32
         In scaled units; None where a scan has no time series.
     """
-    steps = estimator.module_.config.time_steps
-    gradients = estimator._gradients()
-    total = [None if s.timeseries is None else np.zeros_like(s.timeseries) for s in prepared]
-    count = [None if s.timeseries is None else np.zeros(len(s.timeseries)) for s in prepared]
-    for part, batch in estimator._windows(prepared):
+    config = inference.module.config
+    shapes = [(n_timepoints(scan), config.n_rois) for scan in prepared]
+    total = [np.zeros(shape, dtype=np.float32) for shape in shapes]
+    count = [np.zeros((length, 1), dtype=np.float32) for length, _ in shapes]
+    for part, batch in inference.windows(prepared):
         hidden = torch.zeros_like(batch["valid"])
         for b, (owner, start) in enumerate(part):
-            window = masks[owner][start : start + steps]
+            window = masks[owner][start : start + config.time_steps]
             hidden[b, : len(window)] = torch.from_numpy(window.copy())
-        output = estimator._forward(batch | {"hidden": hidden}, gradients)
-        windows = output.reconstruction.cpu().numpy()
-        for (owner, start), window in zip(part, windows, strict=False):
-            if total[owner] is not None:
-                stop = min(start + steps, len(total[owner]))
-                total[owner][start:stop] += window[: stop - start]
-                count[owner][start:stop] += 1
-    return [None if t is None else t / c[:, None] for t, c in zip(total, count, strict=True)]
+        windows = inference.forward(batch | {"hidden": hidden}).reconstruction
+        assert windows is not None  # the caller has refused encoders without a functional branch
+        for (owner, start), window in zip(part, windows.cpu().numpy(), strict=False):
+            stop = min(start + config.time_steps, len(total[owner]))
+            total[owner][start:stop] += window[: stop - start]
+            count[owner][start:stop] += 1
+    return [t / c if len(t) else None for t, c in zip(total, count, strict=True)]
 
 
 def score_reconstruction(
-    estimator: Any, prepared: list[PreparedScan], mask_ratio: float, seed: int
+    inference: Inference, prepared: list[PreparedScan], mask_ratio: float, seed: int
 ) -> float:
     """R² of hidden ROIs (spans, where there is one ROI), pooled over hidden entries."""
+    scored = [scan for scan in prepared if n_timepoints(scan)]
+    if not scored:
+        raise ValueError(
+            "X has no time series, but score reconstructs hidden ROIs. Give scans with time series."
+        )
     generator = torch.Generator().manual_seed(seed)
+    hide = hide_spans if inference.module.config.n_rois == 1 else hide_rois
     masks = []
-    for scan in prepared:
-        if scan.timeseries is None:
-            masks.append(np.zeros((0, estimator.n_rois_), dtype=bool))
-            continue
-        valid = torch.from_numpy(np.broadcast_to(scan.usable, scan.timeseries.shape).copy())[None]
-        hide = hide_spans if estimator.n_rois_ == 1 else hide_rois
+    for scan in scored:
+        usable = np.asarray(scan.usable)
+        valid = torch.from_numpy(np.tile(usable, (1, n_timepoints(scan), 1)))  # (1, T, R)
         masks.append(hide(valid, mask_ratio, generator)[0].numpy())
-    predicted = reconstruct_scans(estimator, prepared, masks)
     error = spread = 0.0
-    for scan, mask, guess in zip(prepared, masks, predicted, strict=True):
-        if scan.timeseries is not None:
-            target = scan.timeseries.astype(np.float64)
-            error += np.sum((guess - target)[mask] ** 2)
-            spread += np.sum((target - target.mean(axis=0))[mask] ** 2)
-    return float(1 - error / max(spread, 1e-12))
+    predicted = reconstruct_scans(inference, scored, masks)
+    for scan, mask, guess in zip(scored, masks, predicted, strict=True):
+        target = np.asarray(scan.timeseries, dtype=np.float64)
+        error += np.sum((np.asarray(guess) - target)[mask] ** 2)
+        spread += np.sum((target - target.mean(axis=0))[mask] ** 2)
+    return pooled_r2(error, spread)
 
 
-@torch.inference_mode()
-def score_edges(estimator: Any, prepared: list[PreparedScan], seed: int) -> float:
+def score_edges(inference: Inference, prepared: list[PreparedScan], seed: int) -> float:
     """R² of hidden edges against the mean of each connectome's hidden edges, pooled."""
     generator = torch.Generator().manual_seed(seed)
     error = spread = 0.0
-    for part, batch in estimator._windows(prepared, batch_size=1):
-        target = batch["connectome"]
-        edges = hide_edges(target, 0.2, generator)
-        moved = {k: t.to(estimator.device_) for k, t in (batch | {"edges": edges}).items()}
-        decoded = estimator.module_(**moved).edges.cpu()
-        error += float((decoded - target)[edges].double().square().sum())
-        hidden = target[edges].double()
-        spread += float((hidden - hidden.mean()).square().sum())
-        del part
-    return 1 - error / max(spread, 1e-12)
+    for _, batch in inference.windows(prepared, batch_size=1):
+        edges = hide_edges(batch["connectome"], EDGE_RATIO, generator)
+        decoded = inference.forward(batch | {"edges": edges}).edges
+        assert decoded is not None
+        target = batch["connectome"][edges].double()
+        error += float((decoded.cpu()[edges] - target).square().sum())
+        spread += float((target - target.mean()).square().sum())
+    return pooled_r2(error, spread)

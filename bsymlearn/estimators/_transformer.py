@@ -20,7 +20,60 @@ class BrainSymphonyTransformer(
 ):
     """Pretrain BrainSymphony on scans without labels, and embed scans.
 
-    PARAMETERS
+    Parameters
+    ----------
+    modality : {"auto", "functional", "structural", "multimodal"}, default="auto"
+        What to read from X; "auto" takes all that is there.
+    pretrained : path-like or BrainSymphony, default=None
+        Checkpoint directory (see `save_checkpoint`) or module to start from. It fixes the sizes
+        and the scaling: one that you set and that differs is an error.
+    readout : {"connectivity", "flatten", "mean"}, default="connectivity"
+        From the ROI latents of all windows to one vector: similarity between ROIs (second
+        order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
+        latents, or their mean over ROIs.
+    spectral_power : float in (0, 1], default=1.0
+        Power of the eigenvalues of the similarity, for readout "connectivity"; below 1, what
+        all subjects share weighs less.
+    scaling : {"robust", None}, default="robust"
+        Scaling of time series, per scan and ROI: (x - median) / interquartile range. 2-D X is
+        never scaled.
+    connectome_scaling : {"log10", None}, default="log10"
+        Scaling of connectomes: log10(1 + w) with a zero diagonal; signed ones stay as they are.
+    dim : int, default=128
+        Width of all embeddings. Defaults of the sizes are those of the paper.
+    n_layers, n_heads, mlp_dim : int, default=6, 4, 512
+        Depth, attention heads and hidden width of the spatial and the temporal transformer.
+    time_steps : int, default=200
+        Length of a window in time points. Longer scans are cut into half-overlapping windows
+        that are averaged; shorter ones are padded and masked.
+    mask_ratio : float in (0, 1), default=0.5
+        Share of the ROIs of each scan that pretraining hides.
+    recipe : {"joint", "staged"}, default="joint"
+        Pretrain all parts at once, or as the paper does: streams and structural branch first,
+        then Perceiver and gate on top of them (`max_epochs` each).
+    max_epochs : int, default=20
+        Epochs of masked pretraining; 0 only loads `pretrained` (or draws random weights).
+    batch_size : int, default=16
+        Windows (fine-tuning: scans) in a step of training.
+    lr : float, default=1e-3
+        Highest learning rate, of pretraining; it rises linearly, then falls as half a cosine.
+    validation_fraction : float in [0, 1), default=0.1
+        Share of the participants that is held out from training to score it in `history_`.
+    patience : int, default=None
+        Epochs without a better validation score before training stops and the best weights
+        come back. None trains to the end.
+    gradients : array-like of shape (n_rois, n_gradients), default=None
+        Brain gradients as positions of the ROIs, in place of learnable ones; NaN counts as 0.
+    encoder : dict, default=None
+        Further fields of `EncoderConfig`, for example ``{"structural_layers": 2}``.
+    net_params : dict, default=None
+        Further arguments of ``skorch.NeuralNet``; callbacks are added to ours.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, masks, windows and splits. Global generators stay untouched.
+    verbose : int, default=0
+        Above 0, show a progress bar and the scores of each epoch.
 
     Attributes
     ----------
@@ -37,6 +90,8 @@ class BrainSymphonyTransformer(
         Time points for 2-D X, ROIs for lists and 3-D X, modality columns for tables.
     feature_names_in_ : ndarray of str
         Of the modality columns, where X is a table.
+    readout_ : Module
+        From latents to the embedding, with the mean latent of each ROI that `fit` learned.
 
     See Also
     --------
@@ -51,7 +106,7 @@ class BrainSymphonyTransformer(
     Examples
     --------
     >>> from bsymlearn import BrainSymphonyTransformer, make_cohort
-    >>> table = make_cohort(n_subjects=6, n_rois=8, n_timepoints=40, random_state=0)
+    >>> table = make_cohort(6, n_rois=8, n_timepoints=40, n_networks=2, random_state=0)
     >>> embed = BrainSymphonyTransformer(
     ...     dim=8, n_layers=1, n_heads=2, mlp_dim=16, time_steps=20, max_epochs=1,
     ...     encoder={"structural_layers": 1}, random_state=0,
@@ -113,6 +168,11 @@ class BrainSymphonyTransformer(
         self.random_state = random_state
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> "BrainSymphonyTransformer":
         """Pretrain by masked reconstruction, then learn the readout's means.
@@ -153,7 +213,7 @@ class BrainSymphonyTransformer(
             ``n_outputs`` is dim for readout "mean", n_rois * dim for "flatten",
             n_rois * (n_rois - 1) / 2 for "connectivity".
         """
-        return self._embed(self._prepare(self._check_fitted_X(X)))
+        return self._embed(self._prepare(self._check_new_X(X)))
 
     def embed_rois(self, X: Any) -> np.ndarray:
         """Embed each ROI of each scan, averaged over windows.
@@ -166,8 +226,9 @@ class BrainSymphonyTransformer(
         -------
         latents : ndarray of shape (n_subjects, n_rois, dim), float32
         """
-        prepared = self._prepare(self._check_fitted_X(X))
-        return np.stack([latents.mean(dim=0).numpy() for latents in self._encode(prepared)])
+        prepared = self._prepare(self._check_new_X(X))
+        latents = self._inference().latents(prepared)
+        return np.stack([windows.mean(dim=0).numpy() for windows in latents])
 
     def reconstruct(self, X: Any, mask: Any) -> Any:
         """Predict scans with entries hidden from every stream.
@@ -175,8 +236,9 @@ class BrainSymphonyTransformer(
         Parameters
         ----------
         X : as in `fit`
-        mask : ndarray of bool, (n_rois,) or (n_subjects, n_rois), or list of (n_timepoints_i, n_rois)
-            True where hidden.
+        mask : bool array of shape (n_rois,) or (n_subjects, n_rois), or a list of arrays
+            True where hidden, from every stream. Arrays in a list are
+            (n_timepoints_i, n_rois).
 
         Returns
         -------
@@ -189,18 +251,20 @@ class BrainSymphonyTransformer(
         ValueError
             If the mask does not fit, or the encoder has no functional branch.
         """
-        scans = self._check_fitted_X(X)
+        scans = self._check_new_X(X)
         if self.modality_ == "structural":
             raise ValueError(
                 "reconstruct predicts time series, but this encoder was fitted with "
                 "modality='structural'. Fit it on time series."
             )
-        predicted = reconstruct_scans(self, self._prepare(scans), check_mask(mask, scans))
+        predicted = reconstruct_scans(
+            self._inference(), self._prepare(scans), check_mask(mask, scans)
+        )
         if scans.form == "table":
             return pd.DataFrame({"timeseries": pd.Series(predicted, X.index, dtype=object)})
         if scans.form == "list":
             return predicted
-        stacked = np.stack(predicted)
+        stacked = np.stack([scan for scan in predicted if scan is not None])
         return stacked[:, :, 0] if scans.form == "univariate" else stacked
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -220,8 +284,14 @@ class BrainSymphonyTransformer(
         Returns
         -------
         r2 : float
+            1 is perfect, 0 is the mean, NaN where nothing that is hidden varies.
+
+        Raises
+        ------
+        ValueError
+            If no row has what is scored.
         """
-        prepared = self._prepare(self._check_fitted_X(X))
+        prepared = self._prepare(self._check_new_X(X))
         if self.modality_ == "structural":
-            return score_edges(self, prepared, self.seed_)
-        return score_reconstruction(self, prepared, self.mask_ratio, self.seed_)
+            return score_edges(self._inference(), prepared, self.seed_)
+        return score_reconstruction(self._inference(), prepared, self.mask_ratio, self.seed_)

@@ -120,12 +120,10 @@ def apply_filters(
     """
     for key, wanted in filters.items():
         carriers = {file.modality for file in files if key in file.entities}
-        single = wanted is None or isinstance(wanted, str | int)
-        values = {
-            wanted if value is None else str(value) for value in ([wanted] if single else wanted)
-        }
+        several = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
+        values = {value if value is None else str(value) for value in several}
         kept = [f for f in files if f.modality not in carriers or f.entities.get(key) in values]
-        if not carriers or {f.modality for f in kept} < carriers:
+        if not carriers or carriers - {f.modality for f in kept}:
             present = sorted({f.entities[key] for f in files if key in f.entities})
             raise ValueError(
                 f"filters={{{key!r}: {wanted!r}}} leaves no file; the values of {key!r} are "
@@ -158,9 +156,10 @@ def _one_version(versions: list[BidsFile]) -> BidsFile:
         differing = {key: found for key, found in values.items() if len(found) > 1}
         key, found = next(iter(differing.items()))
         raise ValueError(
-            f"{versions[0].participant} has {len(by_content)} versions of one {versions[0].modality}"
-            f", which differ in {differing}; one is expected. Choose it, for example by "
-            f"filters={{{key!r}: {found[-1]!r}}}. Files: {[str(f.path) for f in versions[:4]]}"
+            f"{versions[0].participant} has {len(by_content)} versions of one "
+            f"{versions[0].modality}, which differ in {differing}; one is expected. Choose "
+            f"it, for example by filters={{{key!r}: {found[-1]!r}}}. "
+            f"Files: {[str(file.path) for file in versions[:4]]}"
         )
     order = TIMESERIES_SUFFIXES if versions[0].modality == "timeseries" else CONNECTOME_SUFFIXES
     same = min(versions, key=lambda file: order.index(file.extension))

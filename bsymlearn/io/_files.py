@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-from ._mat import read_mat_matrix
+from ._mat import KEY_SEPARATOR, read_mat_matrix
 from ._text import read_numeric_text
 
-TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1D")
 TIMESERIES_SUFFIXES = (".tsv", ".csv", ".ptseries.nii", ".npy", ".txt", ".1D")
 CONNECTOME_SUFFIXES = (".csv", ".tsv", ".npy", ".mat", ".txt")
-KEY_SEPARATOR = "::"
 
 
 def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | None]:
-    """Read the ROI time series of one scan.
+    r"""Read the ROI time series of one scan.
 
     Parameters
     ----------
@@ -50,10 +49,10 @@ def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | 
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from bsymlearn.io import read_timeseries
+        >>> from bsymlearn.io import read_timeseries
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "sub-001_timeseries.tsv"
-    ...     _ = path.write_text("V1\\tV2\\n0.5\\t1\\n-0.5\\t2\\n1.5\\t3\\n")
+    ...     _ = path.write_text("V1\tV2\n0.5\t1\n-0.5\t2\n1.5\t3\n")
     ...     timeseries, roi_names = read_timeseries(path)
     >>> timeseries.shape, roi_names
     ((3, 2), ['V1', 'V2'])
@@ -72,7 +71,7 @@ def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | 
 def read_connectome(
     path: str | PathLike[str], *, atlas: str | None = None, key: str | None = None
 ) -> tuple[np.ndarray, list[str] | None]:
-    """Read one connectome.
+    r"""Read one connectome.
 
     Parameters
     ----------
@@ -107,10 +106,10 @@ def read_connectome(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from bsymlearn.io import read_connectome
+        >>> from bsymlearn.io import read_connectome
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "sub-001_connectome.csv"
-    ...     _ = path.write_text("0,12\\n12,0\\n")
+    ...     _ = path.write_text("0,12\n12,0\n")
     ...     connectome, roi_names = read_connectome(path)
     >>> connectome.tolist()
     [[0.0, 12.0], [12.0, 0.0]]
@@ -204,7 +203,7 @@ def _read_npy(path: Path) -> np.ndarray:
 def _ptseries_axes(path: Path):
     """Return the image with its series and parcel axes, checked."""
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         axes = [image.header.get_axis(i) for i in range(image.ndim)]
     except Exception as error:  # nibabel raises many kinds for broken files
         raise ValueError(

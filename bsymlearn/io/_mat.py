@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat, whosmat
 
+KEY_SEPARATOR = "::"  # between the path of a file and the matrix in it
+
 
 def find_mat_key(path: Path, *, atlas: str | None = None, key: str | None = None) -> str:
     """Return the name of the one square matrix that `atlas` and `key` leave.
@@ -45,6 +47,13 @@ def find_mat_key(path: Path, *, atlas: str | None = None, key: str | None = None
             "Name it by atlas= and key= (connectome_key= in read_cohort)."
         )
     return chosen[0]
+
+
+def connectome_cell(path: Path, atlas: str | None, key: str | None) -> str:
+    """Return the cell of a connectome: its path, and in a .mat file the matrix."""
+    if path.suffix != ".mat":
+        return str(path)
+    return f"{path}{KEY_SEPARATOR}{find_mat_key(path, atlas=atlas, key=key)}"
 
 
 def read_mat_matrix(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+MISSING_LEVEL = "n/a"
 IDENTIFIERS = ("participant_id", "session", "session_id", "run", "run_id")
 
 
@@ -88,6 +89,24 @@ def attach_participants(table: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     labels = surplus.reindex(scans)
     labels.index = table.index
     return pd.concat([table, labels], axis=1)
+
+
+def index_scans(table: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
+    """Index a table by the participant and by the levels that differ between scans."""
+    levels = [name for name in index if index[name].nunique(dropna=False) > 1]
+    names = ["participant_id", *(name for name in levels if name != "participant_id")]
+    if len(names) == 1:
+        table.index = pd.Index(index["participant_id"], name="participant_id")
+    else:
+        filled = index[names].fillna(MISSING_LEVEL).astype(str)
+        table.index = pd.MultiIndex.from_frame(filled)
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise ValueError(
+            f"{twice!r} has several rows; one row per scan is expected. Add a column session or "
+            "run that tells the scans apart."
+        )
+    return table
 
 
 def _with_prefix(label: str) -> str:

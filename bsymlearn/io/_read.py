@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from os.path import abspath
@@ -11,13 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from ._bids import SCAN_ENTITIES, apply_filters, choose_atlas, find_files, one_per_scan
-from ._files import KEY_SEPARATOR, read_connectome, read_repetition_time, read_timeseries
-from ._mat import find_mat_key
-from ._participants import attach_participants, find_participants, read_table
+from ._files import read_connectome, read_repetition_time, read_timeseries
+from ._mat import connectome_cell
+from ._participants import attach_participants, find_participants, index_scans, read_table
+from ._paths import MODALITIES, read_paths
 
-MODALITIES = ("timeseries", "connectome")
 LEVELS = {"ses": "session", "task": "task", "acq": "acquisition", "dir": "direction", "run": "run"}
-MISSING_LEVEL = "n/a"
 
 
 def read_cohort(
@@ -29,7 +27,7 @@ def read_cohort(
     connectome_key: str | None = None,
     participants: str | PathLike[str] | None = None,
 ) -> pd.DataFrame:
-    """Read the table of a study: one row per scan, with the paths of what was measured.
+    r"""Read the table of a study: one row per scan, with the paths of what was measured.
 
     Parameters
     ----------
@@ -91,8 +89,9 @@ def read_cohort(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     func = Path(folder) / "sub-001" / "func"
     ...     func.mkdir(parents=True)
-    ...     _ = (func / "sub-001_task-rest_seg-A_timeseries.tsv").write_text("a\\tb\\n0\\t1\\n")
-    ...     _ = (Path(folder) / "participants.tsv").write_text("participant_id\\tage\\nsub-001\\t31")
+    ...     _ = (func / "sub-001_task-rest_seg-A_timeseries.tsv").write_text("a\tb\n0\t1\n")
+    ...     tsv = Path(folder) / "participants.tsv"
+    ...     _ = tsv.write_text("participant_id\tage\nsub-001\t31\n")
     ...     table = read_cohort(folder)
     >>> table.index.tolist(), table.columns.tolist()
     (['sub-001'], ['timeseries', 'age'])
@@ -108,7 +107,7 @@ def read_cohort(
         if rows.columns.intersection(MODALITIES).empty and path.name.startswith("participants"):
             table = _read_derivatives(path.parent, path, atlas, filters or {}, connectome_key)
         else:
-            table = _read_paths(rows, path, atlas, connectome_key)
+            table = read_paths(rows, path, atlas, connectome_key)
     else:
         tsv = find_participants(path, participants)
         table = _read_derivatives(path, tsv, atlas, filters or {}, connectome_key)
@@ -133,26 +132,27 @@ def _read_derivatives(
     files, atlas = choose_atlas(apply_filters(files, filters), atlas)
     series = one_per_scan((f for f in files if f.modality == "timeseries"), SCAN_ENTITIES)
     connectomes = {
-        key: _connectome_cell(file.path, atlas, connectome_key)
+        key: connectome_cell(file.path, atlas, connectome_key)
         for key, file in one_per_scan(
             (f for f in files if f.modality == "connectome"), ("ses",)
         ).items()
     }
-    rows, used = [], set()
+    rows: list[tuple] = []
+    used = set()
     for key, file in series.items():
         source = _connectome_of(key[:2], connectomes)
         used.add(source)
-        rows.append((key, str(file.path), connectomes.get(source), read_repetition_time(file.path)))
-    for source, cell in connectomes.items():
-        if source not in used:
-            rows.append(((*source, None, None, None, None), None, cell, None))
+        cell = connectomes[source] if source else None
+        rows.append((key, str(file.path), cell, read_repetition_time(file.path)))
+    for unused in connectomes.keys() - used:
+        rows.append(((*unused, None, None, None, None), None, connectomes[unused], None))
     rows.sort(key=lambda row: [part or "" for part in row[0]])
 
     index = pd.DataFrame([row[0] for row in rows], columns=["participant_id", *LEVELS.values()])
     columns = {"timeseries": [r[1] for r in rows], "connectome": [r[2] for r in rows]}
     table = pd.DataFrame(columns, dtype=object)
     table["t_r"] = pd.Series([row[3] for row in rows], dtype=float)
-    return attach_participants(_with_index(table.dropna(axis=1, how="all"), index), participants)
+    return attach_participants(index_scans(table.dropna(axis=1, how="all"), index), participants)
 
 
 def _connectome_of(
@@ -166,90 +166,6 @@ def _connectome_of(
     sessions = [key for key in connectomes if key[0] == scan[0]]
     # Without a session in the series' names, only a single diffusion session is unambiguous.
     return sessions[0] if scan[1] is None and len(sessions) == 1 else None
-
-
-def _connectome_cell(path: Path, atlas: str | None, key: str | None) -> str:
-    """Return the cell of a connectome: its path, and in a .mat file the matrix."""
-    if path.suffix != ".mat":
-        return str(path)
-    return f"{path}{KEY_SEPARATOR}{find_mat_key(path, atlas=atlas, key=key)}"
-
-
-def _with_index(table: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Index a table by the participant and by the levels that differ between scans."""
-    levels = [name for name in index if index[name].nunique(dropna=False) > 1]
-    names = ["participant_id", *(name for name in levels if name != "participant_id")]
-    if len(names) == 1:
-        table.index = pd.Index(index["participant_id"], name="participant_id")
-    else:
-        filled = index[names].fillna(MISSING_LEVEL).astype(str)
-        table.index = pd.MultiIndex.from_frame(filled)
-    if not table.index.is_unique:
-        twice = table.index[table.index.duplicated()][0]
-        raise ValueError(
-            f"{twice!r} has several rows; one row per scan is expected. Add a column session or "
-            "run that tells the scans apart."
-        )
-    return table
-
-
-def _read_paths(
-    rows: pd.DataFrame, path: Path, atlas: str | None, connectome_key: str | None
-) -> pd.DataFrame:
-    """Check and complete a table whose cells are paths."""
-    present = [name for name in MODALITIES if name in rows]
-    if not present or "participant_id" not in rows:
-        raise ValueError(
-            f"{path} has the columns {rows.columns.tolist()}; participant_id and at least one of "
-            "timeseries and connectome (paths) are expected. Add them, or point to the folder of "
-            "derivatives."
-        )
-    rows = rows.rename(columns={"session_id": "session", "run_id": "run"})
-    index = rows.reindex(columns=["participant_id", "session", "run"])
-    table = rows.drop(columns=["participant_id", "session", "run"], errors="ignore")
-    for name in present:
-        table[name] = pd.Series(_absolute(rows[name], path), index=rows.index, dtype=object)
-    if connectome_key is not None or atlas is not None:
-        for i, cell in table.get("connectome", pd.Series(dtype=object)).dropna().items():
-            if cell.endswith(".mat"):
-                table.at[i, "connectome"] = _connectome_cell(Path(cell), atlas, connectome_key)
-    scanned = table[present].notna().any(axis=1)
-    if not scanned.any():
-        raise ValueError(f"{path} names no file; fill the columns {present} with paths.")
-    if not scanned.all():
-        warnings.warn(
-            f"{int((~scanned).sum())} of {len(table)} rows of {path.name} have no scan and are "
-            "left out.",
-            stacklevel=3,
-        )
-    if "t_r" not in table and "timeseries" in table:
-        table["t_r"] = [
-            read_repetition_time(cell) if isinstance(cell, str) else None
-            for cell in table["timeseries"]
-        ]
-        table = table.drop(columns="t_r") if table["t_r"].isna().all() else table
-    order = [*present, *(["t_r"] if "t_r" in table else [])]
-    table = table[[*order, *(name for name in table if name not in order)]]
-    return _with_index(table[scanned].reset_index(drop=True), index[scanned].reset_index(drop=True))
-
-
-def _absolute(cells: pd.Series, table: Path) -> list[str | None]:
-    """Return absolute paths, None where there is none, and check that the files exist."""
-    paths: list[str | None] = []
-    for cell in cells:
-        if pd.isna(cell):
-            paths.append(None)
-            continue
-        name, separator, key = str(cell).partition(KEY_SEPARATOR)
-        paths.append(str(table.parent / Path(name).expanduser()) + separator + key)
-    absent = [p for p in paths if p and not Path(p.partition(KEY_SEPARATOR)[0]).is_file()]
-    if absent:
-        raise FileNotFoundError(
-            f"{len(absent)} of the {cells.name} files that {table.name} names do not exist, the "
-            f"first {absent[0]}. Relative paths start at the table's folder; write n/a where a "
-            "subject lacks the modality."
-        )
-    return paths
 
 
 def _load(table: pd.DataFrame, atlas: str | None) -> pd.DataFrame:

@@ -21,12 +21,13 @@ SITE_SCALES = (1.0, 0.96, 1.05)  # of the connectome
 # n_subjects=100 (seeds 0-5): .49, .53, .59 and .73, .73, .78. Single seeds vary by about .06.
 WITHIN, BETWEEN, NEGATIVE = 0.35, 0.12, 0.3  # mean weights, and the share of negative ones
 DENSITY = 0.35  # of between-network edges
-AGE_EFFECT, SEX_EFFECT = 0.055, 0.084  # connectome weight per SD of age, male minus female
+AGE_EFFECT, SEX_EFFECT = 0.055, 0.08  # connectome weight per SD of age, male minus female
 INDIVIDUAL, MEASUREMENT, COUPLING = 0.06, 0.22, 0.05  # SD over subjects: shared, tract., function
-EFFICACY = 0.5  # change of the scaled coupling per change of the tracts
+EFFICACY = 0.53  # change of the scaled coupling per change of the tracts
 MAX_EFFICACY = 4.0  # before scaling
 DRIVE = 0.35  # coupling of a directed drive
 MAX_EDGES = 40  # for each target
+BLOCK_ENTRIES = 400_000  # of connectomes that are simulated at once, which bounds the memory
 
 
 def make_cohort(
@@ -132,10 +133,10 @@ def make_cohort(
     reference = _drive(weights[None], directed)[0]
     # Scaling divides the coupling by its abscissa, which grows with the size of the networks;
     # without this factor effects would vanish from the series of many ROIs.
-    efficacy = min(EFFICACY * abscissa(reference[None])[0], MAX_EFFICACY)
-    timeseries, connectomes = [], []
-    # Blocks bound the memory of many subjects with many ROIs.
-    block = max(1, 4_000_000 // n_rois**2)
+    efficacy = min(EFFICACY * abscissa(reference), MAX_EFFICACY)
+    timeseries: list[np.ndarray] = []
+    connectomes: list[np.ndarray] = []
+    block = max(1, BLOCK_ENTRIES // n_rois**2)
     for start in range(0, n_subjects, block):
         part = slice(start, start + block)
         tracts = weights[rows, columns] + exposure[part] @ slopes
@@ -191,9 +192,9 @@ def _check_arguments(n_subjects, n_rois, n_timepoints, n_networks, t_r, missing)
             f"n_networks={n_networks} for n_rois={n_rois}, but a network has at least two ROIs. "
             f"Use at most {n_rois // 2} networks, or more ROIs."
         )
-    if not isinstance(t_r, Real) or not 0.05 <= t_r <= 20:
+    if not isinstance(t_r, Real) or not 0.05 <= float(t_r) <= 20:
         raise ValueError(f"t_r={t_r!r}, but seconds between 0.05 and 20 are expected.")
-    if not isinstance(missing, Real) or not 0 <= missing <= 1:
+    if not isinstance(missing, Real) or not 0 <= float(missing) <= 1:
         raise ValueError(f"missing={missing!r}, but a fraction between 0 and 1 is expected.")
 
 

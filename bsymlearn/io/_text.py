@@ -29,7 +29,7 @@ def read_numeric_text(path: Path) -> tuple[np.ndarray, list[str] | None, list[st
         )
     delimiter = _delimiter(lines[0], path.suffix.lower())
     first = _split(lines[0], delimiter)
-    header = first if _is_header(first, len(lines)) else None
+    header = first if _is_header(first) else None
     body = lines[1:] if header else lines
     if not body:
         raise ValueError(
@@ -81,7 +81,7 @@ def _split(line: str, delimiter: str | None) -> list[str]:
     return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _is_header(fields: list[str], n_lines: int) -> bool:
+def _is_header(fields: list[str]) -> bool:
     """Tell whether the first line names columns."""
     numbers = []
     for field in fields:
@@ -92,7 +92,7 @@ def _is_header(fields: list[str], n_lines: int) -> bool:
             numbers.append(float(field))
         except ValueError:
             # A matrix without header may still start with the name of its first row.
-            return len(fields) == 1 or n_lines > 1 and not _is_row_with_name(fields)
+            return len(fields) == 1 or not _is_row_with_name(fields)
     # pandas.DataFrame.to_csv writes 0, 1, 2, … over columns without names.
     counted = np.asarray(numbers[1:] if np.isnan(numbers[0]) else numbers)
     start = counted[0] if len(counted) else np.nan

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bsymlearn._validation import usable_rois
+
 
 def robust_scale(timeseries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre each ROI on its median and divide by its interquartile range.
@@ -41,10 +43,3 @@ def robust_scale(timeseries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     spread = np.where(spread > 0, spread, timeseries.std(axis=0))
     scaled = np.where(usable, (timeseries - median) / np.where(usable, spread, 1.0), 0.0)
     return scaled.astype(np.float32), usable
-
-
-def usable_rois(timeseries: np.ndarray) -> np.ndarray:
-    """Tell which ROIs vary at all, up to rounding; bool of shape (n_rois,)."""
-    extent = np.abs(timeseries).max(axis=0)
-    rounding = 8 * np.finfo(np.float32).eps * extent
-    return np.ptp(timeseries, axis=0) > rounding

@@ -5,13 +5,22 @@ from bsymlearn.training._batches import (
     all_windows,
     collate,
     collate_windows,
+    n_timepoints,
     prepare_scans,
 )
-from bsymlearn.training._masking import hide_edges, hide_entries, hide_rois, hide_spans
+from bsymlearn.training._losses import pooled_r2
+from bsymlearn.training._masking import (
+    EDGE_RATIO,
+    hide_edges,
+    hide_entries,
+    hide_rois,
+    hide_spans,
+)
 from bsymlearn.training._net import TrainingSettings, history_of, train
 from bsymlearn.training._pretraining import RECIPES, pretrain
 
 __all__ = [
+    "EDGE_RATIO",
     "RECIPES",
     "PreparedScan",
     "TrainingSettings",
@@ -23,6 +32,8 @@ __all__ = [
     "hide_rois",
     "hide_spans",
     "history_of",
+    "n_timepoints",
+    "pooled_r2",
     "prepare_scans",
     "pretrain",
     "train",

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from bsymlearn._validation import Scans
+from bsymlearn._validation import Scans, usable_rois
 from bsymlearn.preprocessing import robust_scale, scale_connectome, window_starts
-from bsymlearn.preprocessing._scaling import usable_rois
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def collate(
 
 
 def n_timepoints(scan: PreparedScan) -> int:
-    """Length of a scan, 0 where it has no time series."""
+    """Count the time points of a scan, 0 where it has no time series."""
     return 0 if scan.timeseries is None else len(scan.timeseries)
 
 
@@ -145,6 +144,7 @@ def collate_windows(
         part = windows[first : first + batch_size]
         filled = part + [part[-1]] * (batch_size - len(part))
         owners, starts = zip(*filled, strict=True)
-        yield part, collate(
-            [scans[owner] for owner in owners], list(starts), time_steps, n_rois, modality
+        yield (
+            part,
+            collate([scans[owner] for owner in owners], list(starts), time_steps, n_rois, modality),
         )

@@ -31,22 +31,26 @@ def hidden_error(
 
 
 def explained_sums(
-    predicted: torch.Tensor, target: torch.Tensor, hidden: torch.Tensor
+    predicted: torch.Tensor, target: torch.Tensor, hidden: torch.Tensor, valid: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two sums of R², 1 - error / spread, pooled over hidden entries.
+    """Give the two sums of R² = 1 - error / spread over hidden entries.
 
     Parameters
     ----------
     predicted, target : Tensor of shape (B, T, R)
     hidden : Tensor of shape (B, T, R), bool
+        The entries that are scored.
+    valid : Tensor of shape (B, T, R), bool
+        The entries from which each target's mean over time is taken. The mean of its few hidden
+        time points would be a far stronger predictor than any that can be had.
 
     Returns
     -------
     error, spread : Tensor of shape (B,)
-        Squared error of the prediction, and of each target's mean over its hidden time points.
+        Squared error over hidden entries of the prediction, and of each target's mean over time.
     """
-    target = target.masked_fill(~hidden, 0.0)
-    mean = target.sum(dim=1, keepdim=True) / hidden.sum(dim=1, keepdim=True).clamp(min=1)
+    known = target.masked_fill(~valid, 0.0)
+    mean = known.sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True).clamp(min=1)
     spread = (target - mean).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
     error = (predicted - target).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
     return error, spread
@@ -55,3 +59,8 @@ def explained_sums(
 def sample_mean(output: dict[str, torch.Tensor], target: torch.Tensor) -> torch.Tensor:
     """Average the per-sample losses that a training module returns."""
     return output["loss"].mean()
+
+
+def pooled_r2(error: float, spread: float) -> float:
+    """R² from pooled sums; NaN where nothing was hidden, or it does not vary."""
+    return 1 - error / spread if spread > 0 else float("nan")

@@ -2,9 +2,11 @@
 
 import torch
 
+EDGE_RATIO = 0.2  # Paper: a fifth of the edges.
+
 
 def _hide_share(candidates, ratio, generator):
-    """Hide `ratio` of the True entries of each row of (B, N), at least one, never all of several."""
+    """Hide `ratio` of the True entries of each row of (B, N): one at least, never all of many."""
     noise = torch.rand(candidates.shape, generator=generator).to(candidates.device)
     noise = noise.masked_fill(~candidates, 2.0)
     rank = noise.argsort(dim=1).argsort(dim=1)  # (B, N), candidates first

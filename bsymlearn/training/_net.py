@@ -80,12 +80,15 @@ class WarmupCosine:
 
 
 def history_of(net: NeuralNet, stage: str) -> list[dict[str, Any]]:
-    """The scores of each epoch, without those of single batches."""
+    """List the scores of each epoch, without those of single batches."""
     numbers = (int, float, bool)
     return [
         {"stage": stage}
-        | {key: float(v) if isinstance(v, float) else v for key, v in epoch.items()
-           if isinstance(v, numbers)}
+        | {
+            key: float(v) if isinstance(v, float) else v
+            for key, v in epoch.items()
+            if isinstance(v, numbers)
+        }
         for epoch in net.history
     ]
 
@@ -131,7 +134,10 @@ def train(
         callbacks.append(("validation", Validation(evaluate)))
         if settings.patience is not None:
             stopping = EarlyStopping(
-                monitor, patience=settings.patience, lower_is_better=False, load_best=True,
+                monitor,
+                patience=settings.patience,
+                lower_is_better=False,
+                load_best=True,
                 sink=lambda message: None,
             )
             callbacks.append(("early_stopping", stopping))
@@ -176,3 +182,4 @@ def _forget_data(net):
             callback.best_model_weights_ = None
             callback.sink = None
     net.callbacks = None
+    net.optimizer_.state.clear()

@@ -2,18 +2,23 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from bsymlearn.encoders import BrainSymphony
-from bsymlearn.training._batches import PreparedScan, RandomWindows, all_windows, collate_windows
+from bsymlearn.training._batches import PreparedScan, RandomWindows
+from bsymlearn.training._evaluation import make_evaluation
 from bsymlearn.training._losses import explained_sums, hidden_error
-from bsymlearn.training._masking import hide_edges, hide_entries, hide_rois, hide_spans
+from bsymlearn.training._masking import (
+    EDGE_RATIO,
+    hide_edges,
+    hide_entries,
+    hide_rois,
+    hide_spans,
+)
 from bsymlearn.training._net import TrainingSettings, history_of, train
 
 RECIPES = ("joint", "staged")
-EDGE_RATIO = 0.2
 SPAN_RATIO = 0.15
 MODALITY_DROPOUT = 0.25
 
@@ -63,10 +68,13 @@ class MaskedPretraining(nn.Module):
     def hide_series(self, valid, generator=None):
         """Hide ROIs and a span of time, as the Perceiver sees them; (B, T, R) bool."""
         if valid.shape[2] == 1:
-            return hide_spans(valid, self.mask_ratio, generator)
-        return hide_rois(valid, self.mask_ratio, generator) | hide_spans(
-            valid, SPAN_RATIO, generator
-        )
+            return self.hide_targets(valid, generator)
+        return self.hide_targets(valid, generator) | hide_spans(valid, SPAN_RATIO, generator)
+
+    def hide_targets(self, valid, generator=None):
+        """Hide what validation scores: ROIs, a span where there is one ROI; (B, T, R) bool."""
+        hide = hide_rois if valid.shape[2] > 1 else hide_spans
+        return hide(valid, self.mask_ratio, generator)
 
     def forward(
         self,
@@ -103,7 +111,7 @@ class MaskedPretraining(nn.Module):
             latents = self._stream("spatial", timeseries, valid, hidden)
             decoded = self.spatial_decoder(latents).transpose(1, 2)  # (B, T, R)
             terms.append(hidden_error(decoded, timeseries, hidden, valid))
-            sums = explained_sums(decoded, timeseries, hidden)
+            sums = explained_sums(decoded, timeseries, hidden, valid)
             spans = hide_spans(valid, self.mask_ratio)
             decoded = self.temporal_decoder(self._stream("temporal", timeseries, valid, spans))
             terms.append(hidden_error(decoded, timeseries, spans, valid))
@@ -112,9 +120,7 @@ class MaskedPretraining(nn.Module):
             decoded = self.context_decoder(features).squeeze(-1).transpose(1, 2)  # (B, T, R)
             terms.append(hidden_error(decoded, timeseries, entries, valid))
         if connectome is not None:
-            output = self.encoder(
-                connectome=connectome, has_connectome=has_connectome, edges=edges
-            )
+            output = self.encoder(connectome=connectome, has_connectome=has_connectome, edges=edges)
             terms.append(_edge_error(output.edges, connectome, edges))
             if sums is None:
                 sums = _edge_sums(output.edges, connectome, edges)
@@ -138,7 +144,7 @@ class MaskedPretraining(nn.Module):
         if timeseries is not None:
             scored = hidden & has_timeseries[:, None, None]
             terms.append(hidden_error(output.reconstruction, timeseries, scored, valid))
-            sums = explained_sums(output.reconstruction, timeseries, scored)
+            sums = explained_sums(output.reconstruction, timeseries, scored, valid)
             if self.stage == "joint":
                 decoded = self.spatial_decoder(output.spatial).transpose(1, 2)  # (B, T, R)
                 terms.append(hidden_error(decoded, timeseries, scored, valid))
@@ -187,7 +193,7 @@ def _edge_error(decoded, connectome, edges):
 def _edge_sums(decoded, connectome, edges):
     """R² sums of hidden edges, against the mean of the connectome's hidden edges."""
     flat = [tensor.flatten(1).unsqueeze(2) for tensor in (decoded, connectome, edges)]
-    return explained_sums(*flat)  # (B, R*R, 1): one target
+    return explained_sums(*flat, flat[-1])  # (B, R*R, 1): one target
 
 
 def pretrain(
@@ -235,40 +241,12 @@ def pretrain(
     net = None
     for stage in stages:
         module = MaskedPretraining(encoder, stage, mask_ratio, gradients)
-        evaluate = _make_evaluation(module, held_out, modality, settings) if held_out else None
+        evaluate = None
+        if held_out:
+            evaluate = make_evaluation(module, held_out, modality, settings)
         net = train(module, dataset, dataset.collate, settings, evaluate=evaluate)
         for parameter, flag in zip(encoder.parameters(), trainable, strict=True):
             parameter.requires_grad_(flag)
         history += history_of(net, stage)
     encoder.eval()
     return net, history
-
-
-def _make_evaluation(module, held_out, modality, settings):
-    """Score hidden ROIs (edges) of held-out scans, with masks that are fixed once."""
-    config = module.encoder.config
-    windows = all_windows(held_out, config.time_steps)
-    generator = torch.Generator().manual_seed(0)
-    batches = []
-    size = min(settings.batch_size, len(windows))
-    for part, batch in collate_windows(
-        held_out, windows, config.time_steps, config.n_rois, modality, size
-    ):
-        if "valid" in batch:
-            batch["hidden"] = module.hide_series(batch["valid"], generator)
-        if "connectome" in batch:
-            batch["edges"] = hide_edges(batch["connectome"], EDGE_RATIO, generator)
-        batches.append((len(part), batch))
-
-    def evaluate(trained):
-        sums = {"loss": [], "error": [], "spread": []}
-        for n_windows, batch in batches:
-            moved = {name: tensor.to(settings.device) for name, tensor in batch.items()}
-            output = trained(**moved)
-            for name, values in sums.items():
-                values.append(output[name][:n_windows].double().cpu().numpy())
-        total = {name: np.concatenate(values) for name, values in sums.items()}
-        r2 = 1 - total["error"].sum() / max(total["spread"].sum(), 1e-12)
-        return {"valid_loss": float(total["loss"].mean()), "valid_r2": float(r2)}
-
-    return evaluate

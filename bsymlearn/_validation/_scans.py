@@ -1,0 +1,158 @@
+"""From X in any accepted form to checked scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bsymlearn._validation._arrays import check_connectome, check_series
+from bsymlearn._validation._cohort import check_axis_order, check_n_rois, match_names
+from bsymlearn._validation._forms import COLUMNS, Cells, collect
+
+
+@dataclass
+class Scans:
+    """A cohort after the gate: what every other file works on.
+
+    Attributes
+    ----------
+    timeseries : list of (ndarray of shape (n_timepoints_i, n_rois) or None)
+    connectomes : list of (ndarray of shape (n_rois, n_rois) or None)
+    labels : list of str
+        Names of the rows, for messages.
+    groups : list of hashable
+        Participant of each row; rows of one participant belong together in any split.
+    form : {"table", "list", "array", "univariate"}
+    modality : {"functional", "structural", "multimodal"}
+    n_rois : int
+    roi_names : list of str or None
+    """
+
+    timeseries: list
+    connectomes: list
+    labels: list[str]
+    groups: list
+    form: str
+    modality: str
+    n_rois: int
+    roi_names: list[str] | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def check_scans(
+    X: Any,
+    *,
+    modality: str = "auto",
+    n_rois: int | None = None,
+    roi_names: list[str] | None = None,
+    estimator: str = "BrainSymphony",
+    fitted: bool = False,
+    minimum: int = 1,
+) -> Scans:
+    """Read X in any accepted form and check it.
+
+    Parameters
+    ----------
+    X : DataFrame, list of arrays, ndarray of shape (n, T, R), or ndarray of shape (n, T)
+    modality : {"auto", "functional", "structural", "multimodal"}
+    n_rois : int, default=None
+        What the encoder was built for, where that is known.
+    roi_names : list of str, default=None
+        Names in the order of the encoder; scans that carry names are brought into it.
+    estimator : str
+        Name for messages.
+    fitted : bool, default=False
+        Whether n_rois comes from `fit` rather than from a checkpoint.
+    minimum : int, default=1
+        The smallest number of rows.
+
+    Returns
+    -------
+    scans : Scans
+
+    Raises
+    ------
+    ValueError, TypeError, FileNotFoundError
+        With state, expectation and remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bsymlearn._validation import check_scans
+    >>> scans = check_scans([np.random.default_rng(0).normal(size=(30, 4))] * 2)
+    >>> scans.form, scans.modality, scans.n_rois
+    ('list', 'functional', 4)
+    """
+    cells = collect(X, modality)
+    if len(cells.labels) < minimum:
+        # The first words are those that scikit-learn uses, and looks for in its checks.
+        few = f"Found array with {len(cells.labels)} sample(s) while a minimum of {minimum}"
+        raise ValueError(
+            f"{few} is required by {estimator}. Each row of X is one scan; give more scans."
+        )
+    modality = _resolve_modality(modality, cells, fitted)
+    if modality == "functional":
+        cells.connectomes = [None] * len(cells.labels)
+    elif modality == "structural":
+        cells.timeseries = [None] * len(cells.labels)
+    for label, s, c in zip(cells.labels, cells.timeseries, cells.connectomes, strict=True):
+        if s is None and c is None:
+            raise ValueError(
+                f"{label} has no {_describe(modality)}, but every row needs one. Drop the row, or "
+                "give its data."
+            )
+    labels, univariate = cells.labels, cells.form == "univariate"
+    pairs = zip(cells.timeseries, labels, strict=True)
+    series = [check_series(s, label, univariate=univariate) for s, label in pairs]
+    pairs = zip(cells.connectomes, labels, strict=True)
+    connectomes = [check_connectome(c, label) for c, label in pairs]
+    found = check_n_rois(series, connectomes, labels, n_rois, estimator, fitted)
+    named = (own for pair in _names_in_use(cells, modality) for own in pair if own is not None)
+    reference = roi_names or next(named, None)
+    if reference is not None and len(reference) == found:
+        match_names(series, connectomes, _names_in_use(cells, modality), labels, reference)
+    else:
+        reference = None
+    if not univariate:
+        # With the right number of ROIs only a square scan can still be transposed.
+        check_axis_order(
+            [s for s in series if s is not None and (n_rois is None or len(s) == n_rois)]
+        )
+    return Scans(series, connectomes, labels, cells.groups, cells.form, modality, found, reference)
+
+
+def _names_in_use(cells, modality):
+    """ROI names of what the modality reads."""
+    if modality == "multimodal":
+        return cells.names
+    functional = modality == "functional"
+    return [(s, None) if functional else (None, c) for s, c in cells.names]
+
+
+def _resolve_modality(modality: str, cells: Cells, fitted: bool) -> str:
+    present = {
+        "functional": any(s is not None for s in cells.timeseries),
+        "structural": any(c is not None for c in cells.connectomes),
+    }
+    if modality == "auto":
+        if all(present.values()):
+            return "multimodal"
+        return "structural" if present["structural"] else "functional"
+    # A fitted encoder of both modalities embeds scans that all lack one.
+    needed = [] if fitted and modality == "multimodal" else [modality]
+    if modality == "multimodal" and not fitted:
+        needed = list(present)
+    for column, kind in COLUMNS.items():
+        if kind in needed and not present[kind]:
+            raise ValueError(
+                f"modality={modality!r}, but X has no {column}: the column {column!r} is missing "
+                "or empty. Add it, or set modality to what X holds."
+            )
+    return modality
+
+
+def _describe(modality: str) -> str:
+    column = {"functional": "time series", "structural": "connectome"}
+    return column.get(modality, "time series and no connectome")

@@ -1,0 +1,64 @@
+"""A fitted encoder at work on whole scans: windows in, latents out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from bsymlearn.encoders import BrainSymphony, EncoderOutput
+from bsymlearn.training import PreparedScan, all_windows, collate_windows
+
+LATENTS = {"functional": "functional", "structural": "structural", "multimodal": "fused"}
+_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Inference:
+    """An encoder in evaluation mode with all it takes to embed prepared scans.
+
+    Attributes
+    ----------
+    module : BrainSymphony
+    modality : {"functional", "structural", "multimodal"}
+    gradients : Tensor of shape (R, G), or None
+    device : str
+    """
+
+    module: BrainSymphony
+    modality: str
+    gradients: torch.Tensor | None
+    device: str
+
+    def windows(
+        self, prepared: list[PreparedScan], batch_size: int = _BATCH_SIZE
+    ) -> Iterator[tuple[list[tuple[int, int]], dict[str, torch.Tensor]]]:
+        """Iterate over all windows of all scans, in batches of one fixed shape."""
+        config = self.module.config
+        windows = all_windows(prepared, config.time_steps)
+        return collate_windows(
+            prepared, windows, config.time_steps, config.n_rois, self.modality, batch_size
+        )
+
+    @torch.inference_mode()
+    def forward(self, batch: dict[str, torch.Tensor]) -> EncoderOutput:
+        """Run the encoder on a batch of windows; decodes no edges unless `batch` names some."""
+        batch = {key: tensor.to(self.device) for key, tensor in batch.items()}
+        if "connectome" in batch and "edges" not in batch:
+            batch["edges"] = torch.zeros_like(batch["connectome"], dtype=torch.bool)
+        return self.module(**batch, gradients=self.gradients)
+
+    def latents(self, prepared: list[PreparedScan]) -> Iterator[torch.Tensor]:
+        """Iterate over scans; gives the ROI latents of their windows, (W_i, R, D), on the CPU."""
+        name = LATENTS[self.modality]
+        pending: list[torch.Tensor] = []
+        current = 0
+        for part, batch in self.windows(prepared):
+            latents = getattr(self.forward(batch), name).cpu()  # (batch_size, R, D)
+            for (owner, _), window in zip(part, latents, strict=False):
+                if owner != current:
+                    yield torch.stack(pending)
+                    pending, current = [], owner
+                pending.append(window)
+        yield torch.stack(pending)

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import torch
+
+from bsymlearn.training._losses import explained_sums, hidden_error, pooled_r2, sample_mean
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    predicted, target = rng.normal(size=(2, 3, 7, 5))
+    hidden = rng.random((3, 7, 5)) < 0.4
+    valid = hidden | (rng.random((3, 7, 5)) < 0.7)
+    return predicted, target, hidden, valid
+
+
+def tensors(arrays):
+    return [torch.from_numpy(array) for array in arrays]
+
+
+def test_hidden_error_in_numpy(arrays):
+    expected = [((p - t)[h] ** 2).mean() / t[v].var() for p, t, h, v in zip(*arrays, strict=True)]
+    np.testing.assert_allclose(hidden_error(*tensors(arrays)), expected, rtol=1e-10)
+
+
+def test_a_sample_that_hides_nothing_costs_nothing(arrays):
+    arrays[2][1] = False
+    loss = hidden_error(*tensors(arrays))
+    assert loss[1] == 0 and loss[0] > 0
+
+
+def test_visible_entries_do_not_count_in_the_error(arrays):
+    predicted, target, hidden, valid = tensors(arrays)
+    other = torch.where(hidden, predicted, 1e6)
+    np.testing.assert_array_equal(
+        hidden_error(predicted, target, hidden, valid), hidden_error(other, target, hidden, valid)
+    )
+
+
+def test_explained_sums_in_numpy(arrays):
+    predicted, target, hidden, _ = arrays
+    error, spread = explained_sums(*tensors((predicted, target, hidden)))
+    for b in range(3):
+        assert float(error[b]) == pytest.approx(((predicted - target)[b][hidden[b]] ** 2).sum())
+        columns = [target[b, hidden[b, :, r], r] for r in range(5)]
+        expected = sum(((c - c.mean()) ** 2).sum() for c in columns if len(c))
+        assert float(spread[b]) == pytest.approx(expected)
+
+
+def test_pooled_r2():
+    assert pooled_r2(1.0, 4.0) == 0.75
+    assert np.isnan(pooled_r2(0.0, 0.0))
+
+
+def test_sample_mean():
+    assert sample_mean({"loss": torch.tensor([1.0, 3.0])}, torch.zeros(2)) == 2
