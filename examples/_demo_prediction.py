@@ -103,11 +103,16 @@ def predict(table: pd.DataFrame, targets: list[str], settings, seed: int):
     rows = []
     edges = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
     for (name, block), (start, stop) in zip(blocks.items(), pairwise(edges), strict=True):
-        question, chance = (f"{name} (r)", 0.0) if is_measure(table[name]) else (f"{name} (AUC)", 0.5)
+        question, chance = (
+            (f"{name} (r)", 0.0) if is_measure(table[name]) else (f"{name} (AUC)", 0.5)
+        )
         scored = {method: (block, values[:, start:stop]) for method, values in predicted.items()}
         first = next(iter(predicted))
         width = edges[-1]
-        scored["permuted labels"] = (block[order], predicted[first][:, width + start : width + stop])
+        scored["permuted labels"] = (
+            block[order],
+            predicted[first][:, width + start : width + stop],
+        )
         for method, (truth, guess) in scored.items():
             measure = pearson if chance == 0 else auc
             pooled = measure(truth, guess)

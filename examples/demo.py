@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import matplotlib
 import numpy as np
@@ -38,6 +39,11 @@ YEO = ["visual", "somatomotor", "dorsal attention", "ventral attention", "limbic
 class Settings:
     """Sizes of a run: small enough for two cores and a few minutes."""
 
+    readouts: ClassVar[dict] = {
+        "multimodal": "flatten",
+        "functional": "connectivity",
+        "structural": "flatten",
+    }
     cohort: dict = field(
         default_factory=lambda: {"n_subjects": 150, "n_rois": 30, "n_timepoints": 120}
     )
@@ -45,6 +51,13 @@ class Settings:
         default_factory=lambda: {
             "dim": 32, "n_layers": 1, "n_heads": 2, "mlp_dim": 64, "time_steps": 60,
             "max_epochs": 30, "lr": 5e-3,
+            "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
+        }
+    )  # fmt: skip
+    encoder_on_scans: dict = field(
+        default_factory=lambda: {
+            "dim": 64, "n_layers": 1, "n_heads": 4, "mlp_dim": 128, "time_steps": 100,
+            "max_epochs": 10, "lr": 3e-3, "batch_size": 8,
             "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
         }
     )  # fmt: skip
@@ -56,6 +69,10 @@ class Settings:
 QUICK = Settings(
     cohort={"n_subjects": 24, "n_rois": 14, "n_timepoints": 40},
     encoder={
+        "dim": 8, "n_layers": 1, "n_heads": 2, "mlp_dim": 16, "time_steps": 20, "max_epochs": 1,
+        "encoder": {"structural_layers": 1, "perceiver_width": 8, "n_latent_blocks": 1},
+    },
+    encoder_on_scans={
         "dim": 8, "n_layers": 1, "n_heads": 2, "mlp_dim": 16, "time_steps": 20, "max_epochs": 1,
         "encoder": {"structural_layers": 1, "perceiver_width": 8, "n_latent_blocks": 1},
     },
@@ -97,7 +114,8 @@ def run(
         scores, notes = scans.examine(table, settings, seed)
 
     print("Pretraining on all scans, for the checkpoint and the figures …", flush=True)
-    encoder = BrainSymphonyTransformer(random_state=seed, **settings.encoder).fit(table)
+    sizes = settings.encoder if chosen else settings.encoder_on_scans
+    encoder = BrainSymphonyTransformer(random_state=seed, **sizes).fit(table)
     save_checkpoint(encoder, output / "checkpoint")
     draw(output, encoder, table, scores, networks, names)
     scores.to_csv(output / "scores.csv", float_format="%.4f")
@@ -155,10 +173,12 @@ def draw(output, encoder, table, scores, networks, names) -> None:
     ax = plot_training(encoder.history_)
     save(ax.figure, output / "training.png")
 
-    readout = encoder.set_params(readout="connectivity")
-    similarity = mean_similarity(readout, table)
+    similarity = vec_to_sym_matrix(
+        encoder.transform(table).mean(axis=0), diagonal=np.ones(encoder.n_rois_)
+    )
     if networks is None:
-        model = AgglomerativeClustering(min(7, len(similarity) // 2), linkage="average", metric="precomputed")
+        n_clusters = min(7, len(similarity) // 2)
+        model = AgglomerativeClustering(n_clusters, linkage="average", metric="precomputed")
         networks = model.fit_predict(1 - similarity)
         names = [f"cluster {k + 1}" for k in np.unique(networks)]
     ax = plot_network_matrix(similarity, networks, names)
@@ -176,3 +196,52 @@ def draw(output, encoder, table, scores, networks, names) -> None:
         part.attrs = {"chance": part["chance"].iloc[0], "scoring": question}
         plot_comparison(part, ax=ax)
     save(figure, output / "scores.png")
+
+
+def save(figure, path: Path) -> None:
+    """Write a figure and forget it."""
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    plt.close(figure)
+
+
+def layout(scores: pd.DataFrame) -> str:
+    """Lay the scores out for the terminal."""
+    lines = []
+    for question in scores.index.unique(level=0):
+        part = scores.loc[question]
+        folds = "fold_mean" in part
+        lines += [
+            "",
+            f"{question:<26}{'score':>7}   {'95 % interval':<15}{'folds' if folds else ''}",
+        ]
+        for method, row in part.iterrows():
+            line = f"  {method:<24}{row['score']:>7.3f}   [{row['low']:.3f}, {row['high']:.3f}]"
+            if folds:
+                line = f"{line:<51}{row['fold_mean']:.3f} ± {row['fold_sd']:.3f}"
+            lines.append(line)
+        lines.append(f"  {'chance':<24}{part['chance'].iloc[0]:>7.3f}")
+    return "\n".join(lines).lstrip("\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, run, and turn errors of use into one line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--output", default="demo_output", help="folder for tables and figures")
+    parser.add_argument("--data", help="folder of derivatives, or table of paths, to use")
+    parser.add_argument("--targets", nargs="+", help="columns of participants.tsv to predict")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="seconds, to test the installation")
+    given = parser.parse_args(arguments)
+    settings = QUICK if given.quick else Settings()
+    try:
+        run(given.output, given.data, targets=given.targets, settings=settings, seed=given.seed)
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

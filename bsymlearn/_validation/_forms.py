@@ -189,8 +189,8 @@ def _read_column(cells: list, labels: list[str], read: Callable) -> tuple[list, 
             cell, own = read(cell)
         elif not hasattr(cell, "shape") and not isinstance(cell, list):
             raise TypeError(
-                f"The cell of {label} is a {type(cell).__name__}. A cell holds an array, a path "
-                "to one, or None where the subject lacks that modality."
+                f"The cell of {label} is a {type(cell).__name__}, but a cell holds an array "
+                "or a path to one. Give one, or None where the subject lacks that modality."
             )
         arrays.append(cell)
         names.append(own)

@@ -36,15 +36,15 @@ def convert_authors_checkpoint(
 
     Sizes are read from the shapes of the tensors. What shapes cannot tell (`n_heads`,
     `perceiver_heads`, `structural_heads`, `structural_attention`, `max_hops`, `diffusion_theta`,
-    `dropout`) has the defaults of `EncoderConfig` unless overridden. Files are read as tensors
-    only, never as code.
+    `dropout`, `structural_positions`) has the defaults of `EncoderConfig` unless overridden. Files
+    are read as tensors only, never as code.
 
     Parameters
     ----------
     source : path-like or iterable of path-like
         A directory with ``functional_v1/``, ``structural_v1/`` or ``gate.pth``, or with ``.pth``
         files themselves; or one or several ``.pth`` files. Any subset of the parts; each is
-        recognised by the names of its tensors.
+            recognised by the names of its tensors.
     destination : path-like
         The checkpoint directory to write.
     **config_overrides
@@ -196,7 +196,7 @@ def _without_sinusoids(state: State, config: EncoderConfig) -> State:
     if len(shape) != 3 or shape[0] != 1 or shape[1] < config.time_steps or shape[2] != config.dim:
         raise ValueError(
             f"temporal: pos_enc.pe has shape {shape}, expected (1, at least {config.time_steps}, "
-            f"{config.dim}), a row per time point."
+            f"{config.dim}), a row per time point. Pass time_steps=... where it is fewer."
         )
     # float32 angles are off by up to 1e-7 of the position, more than sines of small angles are.
     expected = sinusoidal_positions(shape[1], config.dim)

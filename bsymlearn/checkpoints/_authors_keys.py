@@ -240,10 +240,6 @@ def sizes_of(part: str, state: State) -> Iterator[tuple[str, int | str, str]]:
         prefix, size = _STACKS[part]
         depth = _depth(state, prefix)
         yield size, depth, f"{prefix}.{depth - 1}"
-    if part == "structural" and ("pos_embed" in state) != ("positional_proj.weight" in state):
-        told_by = "pos_embed" if "pos_embed" in state else "positional_proj.weight"
-        kind = "learnable" if told_by == "pos_embed" else "laplacian"
-        yield "structural_positions", kind, told_by
 
 
 def _depth(state: State, prefix: str) -> int:

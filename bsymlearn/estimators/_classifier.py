@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 
-from bsymlearn.estimators._finetuning import Head, standardise
 from bsymlearn.estimators._supervised import SupervisedBrainSymphony
 
 
@@ -251,12 +250,10 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return codes, weights[codes]
 
-    def _solve_head(self, features, target, weight):
-        mean, scale = standardise(features, weight)
-        scaled = ((features - mean) / scale).astype(np.float64)
+    def _solve(self, features, target, weight):
         model = LogisticRegression(C=1 / self.alpha, max_iter=1000, tol=1e-6)
-        model.fit(scaled, target, sample_weight=weight)
-        return Head(mean, scale, model.coef_, model.intercept_)
+        model.fit(features, target, sample_weight=weight)
+        return model.coef_, model.intercept_
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds of the classes.

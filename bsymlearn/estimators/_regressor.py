@@ -8,7 +8,6 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_y
 
-from bsymlearn.estimators._finetuning import Head, standardise
 from bsymlearn.estimators._supervised import SupervisedBrainSymphony
 
 
@@ -230,11 +229,9 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std()) or 1.0
         return (y - self.target_mean_) / self.target_scale_, 1.0
 
-    def _solve_head(self, features, target, weight):
-        mean, scale = standardise(features, weight)
-        scaled = ((features - mean) / scale).astype(np.float64)
-        model = Ridge(alpha=self.alpha).fit(scaled, target, sample_weight=weight)
-        return Head(mean, scale, model.coef_[None], np.atleast_1d(model.intercept_))
+    def _solve(self, features, target, weight):
+        model = Ridge(alpha=self.alpha).fit(features, target, sample_weight=weight)
+        return model.coef_[None], np.atleast_1d(model.intercept_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict a number for each scan.

@@ -12,7 +12,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 from bsymlearn.estimators._base import BrainSymphonyEstimator
-from bsymlearn.estimators._finetuning import FineTuning, Head, LabelledScans, make_evaluation
+from bsymlearn.estimators._finetuning import (
+    FineTuning,
+    Head,
+    LabelledScans,
+    make_evaluation,
+    standardise,
+)
 from bsymlearn.estimators._inference import LATENTS
 from bsymlearn.training import PreparedScan, history_of, train
 
@@ -36,8 +42,10 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         """Read y; gives numbers for the loss, and weights that y implies."""
         raise NotImplementedError
 
-    def _solve_head(self, features: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Head:
-        """Solve the linear model."""
+    def _solve(
+        self, features: np.ndarray, target: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Solve the linear model; gives coef (n_outputs, n_features), intercept (n_outputs,)."""
         raise NotImplementedError
 
     def _fit(self, X: Any, y: Any, sample_weight: Any):
@@ -45,10 +53,10 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         self._check_recipe()
         scans = self._start(X)
         target, implied_weight = self._targets(y, len(scans))
-        weight = _check_sample_weight(
+        sample_weight = _check_sample_weight(
             sample_weight, np.empty((len(scans), 1)), dtype=np.float64, ensure_non_negative=True
         )
-        weight = weight * implied_weight
+        weight = sample_weight * implied_weight
         self._check_weight(target, weight)
         prepared = self._prepare(scans)
         if self.pretrain_epochs:
@@ -59,8 +67,11 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
             rows, held_out = self._split_labelled(scans.groups, target, weight)
         rows = [i for i in rows if weight[i] > 0]
         known = [prepared[i] for i in rows]
-        self._fit_readout(known, weight[rows])
-        self.head_ = self._solve_head(self._embed(known), target[rows], weight[rows])
+        self._fit_readout(known, sample_weight[rows])
+        features = self._embed(known)
+        mean, scale = standardise(features, sample_weight[rows])
+        solution = self._solve((features - mean) / scale, target[rows], weight[rows])
+        self.head_ = Head(mean, scale, *solution)
         if finetunes:
             self._finetune(prepared, target, weight, rows, held_out)
         return self

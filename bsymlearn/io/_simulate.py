@@ -15,10 +15,10 @@ AGE_SD = (AGE_RANGE[1] - AGE_RANGE[0]) / np.sqrt(12)
 SITE_SCALES = (1.0, 0.96, 1.05)  # of the connectome
 
 # Chosen so that neither modality is enough. Means over seeds 0-7 at n_subjects=200 and the default
-# sizes (out of fold, 5 folds, StandardScaler; RidgeCV, and L2 logistic regression with C=1e-3):
-# age r .62 from Fisher-z FC, .58 from connectomes, .71 from both; sex AUC .77, .77 and .82;
-# permuted age -.03; networks from the mean FC by k-means: adjusted Rand index 1. At
-# n_subjects=100 (seeds 0-5): .49, .53, .59 and .73, .73, .78. Single seeds vary by about .06.
+# sizes (out of fold, 5 folds, StandardScaler and RidgeCV, sex as -1 and 1): age r .66 from
+# Fisher-z FC, .61 from connectomes, .74 from both; sex AUC .77, .77, .83; permuted labels -.06
+# and .51; k-means of the mean FC finds the networks. At n_subjects=100: .53, .52, .62 and .73,
+# .71, .78. Single seeds vary by .05.
 WITHIN, BETWEEN, NEGATIVE = 0.35, 0.12, 0.3  # mean weights, and the share of negative ones
 DENSITY = 0.35  # of between-network edges
 AGE_EFFECT, SEX_EFFECT = 0.055, 0.08  # connectome weight per SD of age, male minus female
@@ -81,7 +81,8 @@ def make_cohort(
         Only with ``return_truth=True``: ``networks`` (n_rois,) int, ``directed_edges``
         (n_rois, n_rois) bool, [i, j] True where ROI j drives ROI i and not the reverse, and
         ``effects``, a DataFrame of ``target`` ("age", "sex"), ``roi_i``, ``roi_j`` and
-        ``effect`` (change in weight per standard deviation of age, or of men against women).
+        ``effect`` (change in the connectome's weight per standard deviation of age, or of men
+        against women; the coupling of the series changes in proportion).
 
     Raises
     ------
@@ -184,9 +185,7 @@ def _check_arguments(n_subjects, n_rois, n_timepoints, n_networks, t_r, missing)
                 f"{name}={given[name]!r}, but an integer of {least} or more is expected."
             )
         if given[name] < least:
-            raise ValueError(
-                f"{name}={given[name]}, but {least} or more are expected. Increase {name}."
-            )
+            raise ValueError(f"{name}={given[name]}, but {least} or more are expected. Raise it.")
     if 2 * n_networks > n_rois:
         raise ValueError(
             f"n_networks={n_networks} for n_rois={n_rois}, but a network has at least two ROIs. "

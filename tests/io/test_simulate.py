@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from bsymlearn.io import make_cohort
 
 SMALL = {"n_subjects": 12, "n_rois": 10, "n_timepoints": 40, "n_networks": 2}
-SEEDS = (0, 1, 2)
+SEEDS = range(8)  # the scores of a single cohort vary by .05
 
 
 def functional_connectivity(table):
@@ -20,17 +20,21 @@ def functional_connectivity(table):
     )
 
 
-def age_r(features, age):
+def out_of_fold(features, target, folds):
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 6, 13)))
+    return cross_val_predict(
+        model, features, target, cv=folds.split(features, np.asarray(target) > 0)
+    )
+
+
+def age_r(features, age):
     folds = KFold(5, shuffle=True, random_state=0)
-    return np.corrcoef(cross_val_predict(model, features, age, cv=folds), age)[0, 1]
+    return np.corrcoef(out_of_fold(features, age, folds), age)[0, 1]
 
 
 def sex_auc(features, male):
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=500))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    scores = cross_val_predict(model, features, male, cv=folds, method="decision_function")
-    return roc_auc_score(male, scores)
+    return roc_auc_score(male, out_of_fold(features, np.where(male, 1.0, -1.0), folds))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def scores(cohorts):
         structural = np.array(list(table["connectome"]))[:, *upper]
         both = np.hstack([functional, structural])
         age, male = table["age"].to_numpy(), (table["sex"] == "M").to_numpy()
-        shuffled = np.random.RandomState(0).permutation(len(age))
+        shuffled = np.random.RandomState(len(rows)).permutation(len(age))
         row = {
             "permuted_r": age_r(both, age[shuffled]),
             "permuted_auc": sex_auc(both, male[shuffled]),
@@ -145,7 +149,7 @@ def test_arguments_out_of_range(arguments, error, message):
 
 
 def test_connectomes_carry_the_planted_effects(cohorts):
-    for table, truth in cohorts:
+    for table, truth in cohorts[:3]:
         connectomes = np.array(list(table["connectome"]))
         age = (table["age"] - table["age"].mean()) / table["age"].std()
         male = table["sex"] == "M"
@@ -161,7 +165,7 @@ def test_connectomes_carry_the_planted_effects(cohorts):
 
 
 def test_series_show_the_direction_of_the_drives(cohorts):
-    for table, truth in cohorts:
+    for table, truth in cohorts[:3]:
         # The pooled first-order autoregression: [i, j] is what ROI j tells about the next of i.
         series = [cell - cell.mean(axis=0) for cell in table["timeseries"]]
         lagged = sum(x[1:].T @ x[:-1] for x in series)
@@ -181,14 +185,14 @@ def test_functional_connectivity_shows_the_networks(cohorts):
 
 
 def test_each_modality_predicts_and_both_predict_better(scores):
-    assert 0.45 < scores["fc_r"] < 0.72
-    assert 0.45 < scores["sc_r"] < 0.72
-    assert scores["both_r"] > max(scores["fc_r"], scores["sc_r"]) + 0.05
-    assert 0.68 < scores["fc_auc"] < 0.84
-    assert 0.68 < scores["sc_auc"] < 0.84
-    assert scores["both_auc"] > max(scores["fc_auc"], scores["sc_auc"]) + 0.02
+    assert 0.5 < scores["fc_r"] < 0.75
+    assert 0.5 < scores["sc_r"] < 0.75
+    assert scores["both_r"] > max(scores["fc_r"], scores["sc_r"]) + 0.06
+    assert 0.7 < scores["fc_auc"] < 0.83
+    assert 0.7 < scores["sc_auc"] < 0.83
+    assert scores["both_auc"] > max(scores["fc_auc"], scores["sc_auc"]) + 0.04
 
 
 def test_permuted_labels_are_at_chance(scores):
-    assert abs(scores["permuted_r"]) < 0.2
-    assert abs(scores["permuted_auc"] - 0.5) < 0.12
+    assert abs(scores["permuted_r"]) < 0.12
+    assert abs(scores["permuted_auc"] - 0.5) < 0.06

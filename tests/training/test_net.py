@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -89,8 +90,6 @@ def test_without_patience_the_last_weights_stay(dataset):
 
 
 def test_net_params_and_callbacks_reach_skorch(dataset):
-    from skorch.callbacks import Callback
-
     class Count(Callback):
         epochs = 0
 
@@ -99,7 +98,7 @@ def test_net_params_and_callbacks_reach_skorch(dataset):
 
     net = run(dataset, net_params={"optimizer": torch.optim.SGD, "callbacks": [Count()]})
     assert isinstance(net.optimizer_, torch.optim.SGD) and Count.epochs == 3
-    with pytest.raises(TypeError, match="nonsense"):
+    with pytest.raises((TypeError, ValueError), match="nonsense"):
         run(dataset, net_params={"nonsense": 1})
 
 
