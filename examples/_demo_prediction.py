@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from nilearn.connectome import ConnectivityMeasure
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import roc_auc_score
@@ -102,30 +102,30 @@ def predict(table: pd.DataFrame, targets: list[str], settings, seed: int):
 
     rows = []
     edges = np.cumsum([0, *(block.shape[1] for block in blocks.values())])
-    for (name, block), (start, stop) in zip(blocks.items(), pairwise(edges), strict=True):
-        question, chance = (
-            (f"{name} (r)", 0.0) if is_measure(table[name]) else (f"{name} (AUC)", 0.5)
+    first = next(iter(predicted))
+    for (name, truth), (start, stop) in zip(blocks.items(), pairwise(edges), strict=True):
+        scored = {method: (truth, values[:, start:stop]) for method, values in predicted.items()}
+        permuted = slice(edges[-1] + start, edges[-1] + stop)
+        scored["permuted labels"] = (truth[order], predicted[first][:, permuted])
+        measure, label, chance = (
+            (pearson, "r", 0.0) if is_measure(table[name]) else (auc, "AUC", 0.5)
         )
-        scored = {method: (block, values[:, start:stop]) for method, values in predicted.items()}
-        first = next(iter(predicted))
-        width = edges[-1]
-        scored["permuted labels"] = (
-            block[order],
-            predicted[first][:, width + start : width + stop],
-        )
-        for method, (truth, guess) in scored.items():
-            measure = pearson if chance == 0 else auc
-            pooled = measure(truth, guess)
-            by_fold = [measure(truth[test], guess[test]) for _, test in folds]
-            low, high = interval(measure, truth, guess, groups, settings.n_bootstraps, seed)
+        for method, (labels, guess) in scored.items():
+            by_fold = [measure(labels[test], guess[test]) for _, test in folds]
+            low, high = interval(measure, labels, guess, groups, settings.n_bootstraps, seed)
             rows.append(
                 {
-                    "target": question, "method": method, "score": pooled, "low": low, "high": high,
-                    "fold_mean": np.nanmean(by_fold), "fold_sd": np.nanstd(by_fold, ddof=1),
+                    "target": f"{name} ({label})",
+                    "method": method,
+                    "score": measure(labels, guess),
+                    "low": low,
+                    "high": high,
+                    "fold_mean": np.nanmean(by_fold),
+                    "fold_sd": np.nanstd(by_fold, ddof=1),
                     "chance": chance,
                 }
-            )  # fmt: skip
-    return pd.DataFrame(rows).set_index(["target", "method"]), notes(table, predicted, settings)
+            )
+    return pd.DataFrame(rows).set_index(["target", "method"]), notes(table, first, settings)
 
 
 def encode(values: pd.Series) -> np.ndarray:
@@ -182,7 +182,7 @@ def feature_sets(table: pd.DataFrame, targets: list[str], settings, seed: int) -
 
 
 def functional_connectivity() -> Pipeline:
-    """Fisher z of the (shrunk) correlations, nilearn's upper bar for simple features."""
+    """Fisher z of the (shrunk) correlations, as a vector."""
     measure = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True)
     return make_pipeline(FunctionTransformer(series_of), measure, FunctionTransformer(fisher_z))
 
@@ -194,7 +194,7 @@ def log_connectomes() -> FunctionTransformer:
 
 def demographics(table: pd.DataFrame, columns: list[str]):
     """Measures as they are, classes as indicators."""
-    numbers = make_pipeline(SimpleImputer(keep_empty_features=True))
+    numbers = SimpleImputer(keep_empty_features=True)
     return make_column_transformer(
         (numbers, [n for n in columns if pd.api.types.is_numeric_dtype(table[n])]),
         (
@@ -247,20 +247,21 @@ def interval(measure, truth, guess, groups, n_bootstraps: int, seed: int) -> tup
     return float(low), float(high)
 
 
-def notes(table: pd.DataFrame, predicted: dict, settings) -> str:
+def notes(table: pd.DataFrame, first: str, settings) -> str:
     """Say how the numbers were made."""
     lines = [
-        "score: all out-of-fold predictions together (r: correlation; AUC: area under the ROC",
-        f"curve), with its 95 % interval by bootstrap over participants; then the mean over the "
-        f"{settings.n_folds} folds",
-        "and its SD. All methods have the same rows and folds and end in StandardScaler and RidgeCV;",
-        "encoders are pretrained anew in each training fold. Permuted labels: the first method.",
+        "Scores of all out-of-fold predictions together (r: correlation, AUC: area under the ROC",
+        "curve) with a 95 % interval by bootstrap over participants; then mean and SD over the",
+        f"{settings.n_folds} folds. All methods have the same rows and folds, and end in "
+        "StandardScaler and RidgeCV.",
+        "Encoders are pretrained anew, without labels, in each training fold.",
+        f"Permuted labels: {first}, labels shuffled between rows.",
     ]
-    lacking = {n: int(table[n].isna().sum()) for n in SCANS if n in table}
+    lacking = {name: int(table[name].isna().sum()) for name in SCANS if name in table}
     if any(lacking.values()):
-        told = " and ".join(f"{count} rows lack the {name}" for name, count in lacking.items())
-        lines.append(
-            f"{told}: the fused embedding uses the other modality, every other\n"
-            "method the mean of the training fold."
-        )
+        told = ", ".join(f"{count} of {name}" for name, count in lacking.items())
+        lines += [
+            f"Missing: {told}. The fused embedding then uses the other modality; every",
+            "other method puts in the mean of the training fold.",
+        ]
     return "\n".join(lines)

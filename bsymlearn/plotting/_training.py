@@ -73,7 +73,7 @@ def plot_training(history: Sequence[Mapping[str, Any]], ax: Axes | None = None) 
             label="validation loss",
         )  # fmt: skip
     ax.set(xlabel="epoch", ylabel="loss")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.spines["top"].set_visible(False)
     _mark_stages(ax, [str(entry.get("stage", "")) for entry in history])
     name = next((key for key in _SCORES if any(key in entry for entry in history)), None)
