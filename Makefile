@@ -17,7 +17,7 @@ help:
 	@echo "PYTHON=path            the Python (3.11 or newer) that .venv is made from"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 demo: $(VENV)/.installed-test
 	$(BIN)/python examples/demo.py --output demo_output $(if $(DATA),--data "$(DATA)")

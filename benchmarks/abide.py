@@ -7,6 +7,7 @@ its part of ``benchmarks/results/abide_SECTION.md``. Pretraining happens inside 
 
 import argparse
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def load(data):
     folder = Path(data) / "abide_dev"
     arrays = dict(np.load(folder / "abide_dev_cc200.npz"))
     offsets = arrays["offsets"]
-    scans = [arrays["ts"][a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    scans = [arrays["ts"][a:b] for a, b in pairwise(offsets)]
     labels = pd.read_csv(folder / "participants.tsv", sep="\t").set_index("file_id")
     return scans, labels.loc[arrays["file_id"]]
 
@@ -79,9 +80,7 @@ def pipeline(embed):
 def evaluate(model, X, y, cv, groups=None, n_jobs=None):
     """AUC pooled over out-of-fold decisions, and as a mean over folds."""
     folds = list(cv.split(np.zeros(len(y)), y, groups))
-    decisions = cross_val_predict(
-        model, X, y, cv=folds, method="decision_function", n_jobs=n_jobs
-    )
+    decisions = cross_val_predict(model, X, y, cv=folds, method="decision_function", n_jobs=n_jobs)
     by_fold = [roc_auc_score(y[test], decisions[test]) for _, test in folds]
     return {
         "pooled AUC": roc_auc_score(y, decisions),
@@ -246,7 +245,8 @@ def run_reconstruction(scans, labels, n_jobs):
 def write(section, table):
     """Save the table of a section."""
     RESULTS.mkdir(exist_ok=True)
-    text = f"<!-- python -m benchmarks.abide {section} -->\n{table.to_markdown(index=False, floatfmt='.3f')}\n"
+    body = table.to_markdown(index=False, floatfmt=".3f")
+    text = f"<!-- python -m benchmarks.abide {section} -->\n{body}\n"
     (RESULTS / f"abide_{section}.md").write_text(text)
 
 

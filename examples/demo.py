@@ -49,8 +49,8 @@ class Settings:
     )
     encoder: dict = field(
         default_factory=lambda: {
-            "dim": 32, "n_layers": 1, "n_heads": 2, "mlp_dim": 64, "time_steps": 60,
-            "max_epochs": 30, "lr": 5e-3,
+            "dim": 32, "n_layers": 1, "n_heads": 2, "mlp_dim": 64, "time_steps": 40,
+            "max_epochs": 10, "lr": 3e-3,
             "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
         }
     )  # fmt: skip
@@ -212,15 +212,14 @@ def layout(scores: pd.DataFrame) -> str:
     for question in scores.index.unique(level=0):
         part = scores.loc[question]
         folds = "fold_mean" in part
-        lines += [
-            "",
-            f"{question:<26}{'score':>7}   {'95 % interval':<15}{'folds' if folds else ''}",
-        ]
+        head = f"{question:<26}{'score':>7}   {'95 % interval':<18}"
+        lines += ["", f"{head}{'mean ± SD of folds' if folds else ''}".rstrip()]
         for method, row in part.iterrows():
-            line = f"  {method:<24}{row['score']:>7.3f}   [{row['low']:.3f}, {row['high']:.3f}]"
+            bounds = f"[{row['low']:.3f}, {row['high']:.3f}]"
+            line = f"  {method:<24}{row['score']:>7.3f}   {bounds:<18}"
             if folds:
-                line = f"{line:<51}{row['fold_mean']:.3f} ± {row['fold_sd']:.3f}"
-            lines.append(line)
+                line += f"{row['fold_mean']:.3f} ± {row['fold_sd']:.3f}"
+            lines.append(line.rstrip())
         lines.append(f"  {'chance':<24}{part['chance'].iloc[0]:>7.3f}")
     return "\n".join(lines).lstrip("\n")
 

@@ -80,10 +80,17 @@ def plot_comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(means, rows, "D", mfc="none", mec=ORANGE, ms=8, label="mean over folds")
     chance = table.attrs.get("chance")
     if chance is not None:
-        ax.axvline(chance, color=GREY, linestyle="--", linewidth=1, zorder=0, label="chance")
+        ax.axvline(chance, color=GREY, linestyle="--", linewidth=1.2, zorder=1.5, label="chance")
     if folds or chance is not None:
+        handles, labels = ax.get_legend_handles_labels()
         ax.legend(
-            frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
+            handles[::-1],
+            labels[::-1],
+            frameon=False,
+            fontsize="small",
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=3,
         )
     ax.set_yticks(rows, [_name(label) for label in table.index])
     ax.set_ylim(len(table) - 0.5, -0.5)

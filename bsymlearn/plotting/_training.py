@@ -68,10 +68,10 @@ def plot_training(history: Sequence[Mapping[str, Any]], ax: Axes | None = None) 
         epochs, _course(history, "train_loss"), color=BLUE, marker=few, label="training loss"
     )
     if any("valid_loss" in entry for entry in history):
+        losses = _course(history, "valid_loss")
         lines += ax.plot(
-            epochs, _course(history, "valid_loss"), ":", color=BLUE, marker=few,
-            label="validation loss",
-        )  # fmt: skip
+            epochs, losses, ":", color=BLUE, marker=few, mfc="none", label="validation loss"
+        )
     ax.set(xlabel="epoch", ylabel="loss")
     ax.locator_params(axis="x", integer=True)
     ax.spines["top"].set_visible(False)
