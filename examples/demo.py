@@ -57,7 +57,7 @@ class Settings:
     encoder_on_scans: dict = field(
         default_factory=lambda: {
             "dim": 64, "n_layers": 1, "n_heads": 4, "mlp_dim": 128, "time_steps": 100,
-            "max_epochs": 10, "lr": 3e-3, "batch_size": 8,
+            "max_epochs": 7, "lr": 3e-3, "batch_size": 8,
             "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
         }
     )  # fmt: skip
@@ -220,7 +220,8 @@ def layout(scores: pd.DataFrame) -> str:
             if folds:
                 line += f"{row['fold_mean']:.3f} ± {row['fold_sd']:.3f}"
             lines.append(line.rstrip())
-        lines.append(f"  {'chance':<24}{part['chance'].iloc[0]:>7.3f}")
+        reference = "mean of each ROI" if "R²" in question else "chance"
+        lines.append(f"  {reference:<24}{part['chance'].iloc[0]:>7.3f}")
     return "\n".join(lines).lstrip("\n")
 
 

@@ -27,7 +27,8 @@ def plot_network_matrix(
     at the bottom names them.
     The diagonal is left blank, as it would dominate the colours of a similarity. Signed matrices
     have a diverging colour map that is symmetric about zero, others a sequential one; both are
-    readable with colour-vision deficiency. Their range is cut at the 99th percentile.
+    readable with colour-vision deficiency. One entry in a hundred lies beyond their range, at
+    either end.
 
     Parameters
     ----------
@@ -86,16 +87,18 @@ def plot_network_matrix(
     drawn = values[np.ix_(order, order)]
     np.fill_diagonal(drawn, np.nan)
     finite = drawn[np.isfinite(drawn)]
-    limit = max(float(np.percentile(np.abs(finite), 99)), 1e-12) if finite.size else 1.0
+    finite = finite if finite.size else np.zeros(1)
     signed = bool((finite < 0).any())
-    image = ax.imshow(
-        drawn,
-        cmap="RdBu_r" if signed else "viridis",
-        vmin=-limit if signed else 0,
-        vmax=limit,
-        interpolation="nearest",
-    )
-    ax.figure.colorbar(image, ax=ax, shrink=0.8, extend="both" if signed else "max")
+    if signed:
+        high = float(np.percentile(np.abs(finite), 99))
+        low = -high
+    else:
+        low, high = (float(value) for value in np.percentile(finite, [1, 99]))
+    if low == high:
+        high = low + 1e-12
+    colours = "RdBu_r" if signed else "viridis"
+    image = ax.imshow(drawn, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, extend="both")
     _mark_networks(ax, np.bincount(codes), shown)
     return ax
 
