@@ -32,7 +32,6 @@ from bsymlearn.plotting import plot_comparison, plot_network_matrix, plot_traini
 SUMMARY = "summary.txt"
 SIGNATURE = "Written by examples/demo.py of bsymlearn; its next run replaces these files."
 OWN_FILES = ("scores.csv", "training.png", "similarity.png", "scores.png", "checkpoint")
-YEO = ["visual", "somatomotor", "dorsal attention", "ventral attention", "limbic", "control"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Settings:
     encoder_on_scans: dict = field(
         default_factory=lambda: {
             "dim": 64, "n_layers": 1, "n_heads": 4, "mlp_dim": 128, "time_steps": 100,
-            "max_epochs": 7, "lr": 3e-3, "batch_size": 8,
+            "max_epochs": 10, "lr": 3e-3, "batch_size": 8,
             "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
         }
     )  # fmt: skip
@@ -99,7 +98,8 @@ def run(
         table, truth = make_cohort(
             **settings.cohort, missing=0.1, random_state=seed, return_truth=True
         )
-        networks, names = truth.networks, [*YEO, "default"]
+        networks = truth.networks
+        names = [f"network {k + 1}" for k in np.unique(networks)]
     else:
         table, networks, names = read_cohort(data, load=True), None, None
     heading = describe(table, "simulated" if data is None else str(data))
@@ -178,8 +178,8 @@ def draw(output, encoder, table, scores, networks, names) -> None:
     )
     if networks is None:
         n_clusters = min(7, len(similarity) // 2)
-        model = AgglomerativeClustering(n_clusters, linkage="average", metric="precomputed")
-        networks = model.fit_predict(1 - similarity)
+        model = AgglomerativeClustering(n_clusters)  # ROIs with alike rows
+        networks = model.fit_predict(similarity)
         names = [f"cluster {k + 1}" for k in np.unique(networks)]
     ax = plot_network_matrix(similarity, networks, names)
     ax.set_title("Similarity of ROI latents, mean over scans", fontsize="medium")
