@@ -32,15 +32,15 @@ from bsymlearn.preprocessing import robust_scale
 RESULTS = Path(__file__).parent / "results"
 HELD_OUT_SITES = ("CALTECH", "MAX_MUN", "UCLA_2")
 SMALL = {
-    "dim": 32,
-    "n_layers": 2,
+    "dim": 64,
+    "n_layers": 1,
     "n_heads": 4,
     "mlp_dim": 128,
     "time_steps": 64,
     "max_epochs": 3,
-    "lr": 2e-3,
+    "lr": 5e-3,
     "recipe": "staged",
-    "encoder": {"perceiver_width": 32, "n_latent_blocks": 1, "dropout": 0.0},
+    "encoder": {"perceiver_width": 64, "n_latent_blocks": 1, "dropout": 0.0},
     "validation_fraction": 0.0,
     "random_state": 0,
 }
@@ -229,8 +229,8 @@ def run_reconstruction(scans, labels, n_jobs):
         usable = np.flatnonzero(np.ptp(scan, axis=0) > 0)
         mask[rng.choice(usable, len(usable) // 2, replace=False)] = True
         masks.append(mask)
-    larger = SMALL | {"dim": 64, "max_epochs": 10, "verbose": 1}
-    larger["encoder"] = SMALL["encoder"] | {"perceiver_width": 64}
+    larger = SMALL | {"dim": 128, "mlp_dim": 256, "max_epochs": 5, "verbose": 1}
+    larger["encoder"] = SMALL["encoder"] | {"perceiver_width": 128}
     model = BrainSymphonyTransformer(**larger).fit(train)
     permuted = [permute_visible(scan, mask, rng) for scan, mask in zip(test, masks, strict=True)]
     rows = {

@@ -144,7 +144,7 @@ class BrainSymphony(nn.Module):
         attention: dict[str, Tensor | None] = {}
         if "spatial" in parts:
             spatial = self.part("spatial")
-            code = self._position_code(gradients, len(scans.series))
+            code = self.position_code(gradients, len(scans.series))
             latents, weights = spatial(scans.series, code, scans.rois, return_attention)
             streams.spatial, attention["spatial"] = _absent(latents, scans), weights
         if "temporal" in parts:
@@ -152,8 +152,8 @@ class BrainSymphony(nn.Module):
             streams.temporal, attention["temporal"] = _absent(latents, scans), weights
         return streams, attention
 
-    def _position_code(self, gradients: Tensor | None, n_scans: int) -> Tensor:
-        """Return ROI positions (R, D) or (B, R, D)."""
+    def position_code(self, gradients: Tensor | None = None, n_scans: int = 1) -> Tensor:
+        """Return ROI positions, (R, D), or (B, R, D) where `gradients` are (B, R, G)."""
         return self.part("spatial").positions.code(read_gradients(gradients, n_scans, self.config))
 
     def forward(
@@ -168,6 +168,7 @@ class BrainSymphony(nn.Module):
         has_connectome: Tensor | None = None,
         edges: Tensor | None = None,
         return_attention: bool = False,
+        key_times: Tensor | None = None,
     ) -> EncoderOutput:
         """Embed scans.
 
@@ -192,6 +193,9 @@ class BrainSymphony(nn.Module):
             nothing and decodes all pairs; all False hides and decodes nothing.
         return_attention : bool, default=False
             Whether to return attention weights.
+        key_times : Tensor of shape (B, K), int, optional
+            Time points of each scan that the Perceiver attends to; None for all. Its time and
+            memory are proportional to their number, so that training samples a few.
 
         Returns
         -------
@@ -220,7 +224,7 @@ class BrainSymphony(nn.Module):
                 "has_connectome."
             )
         if scans is not None:
-            self._functional(scans, gradients, output)
+            self._functional(scans, gradients, key_times, output)
         if given is not None:
             self._structural(given, edges, output)
         if connectome is None:
@@ -233,7 +237,13 @@ class BrainSymphony(nn.Module):
             )
         return output
 
-    def _functional(self, scans: Scans, gradients: Tensor | None, output: EncoderOutput) -> None:
+    def _functional(
+        self,
+        scans: Scans,
+        gradients: Tensor | None,
+        key_times: Tensor | None,
+        output: EncoderOutput,
+    ) -> None:
         """Fill `output` with what the fMRI branch gives."""
         present = [name for name in _STREAMS if name in self.config.modules]
         if not present:
@@ -252,9 +262,10 @@ class BrainSymphony(nn.Module):
                 streams.temporal,
                 self.context.fill(scans.series, scans.hidden),
                 self.context,
-                self._position_code(gradients, len(scans.series)),
+                self.position_code(gradients, len(scans.series)),
                 scans.entries,
                 return_attention,
+                key_times,
             )
             output.reconstruction = _absent(self.perceiver.reconstruct(latents), scans)
             output.functional = _absent(latents, scans)

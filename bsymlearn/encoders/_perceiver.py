@@ -55,9 +55,9 @@ class Perceiver(nn.Module):
         )
 
     def keys_values(
-        self, spatial: Tensor, temporal: Tensor, series: Tensor, context: ContextStream
+        self, spatial: Tensor, temporal: Tensor, taps: Tensor, context: ContextStream
     ) -> tuple[Tensor, Tensor]:
-        """Return keys and values of all entries, (B, H, R T, d) each.
+        """Return keys and values of all entries, (B, H, R T, d) each; `taps` is (B, R, T, 5).
 
         The input projection of a concatenation is a sum of three projections, and the context
         one composes with its convolution to five taps; so the (R, T, 3 width) tensor of the
@@ -69,10 +69,10 @@ class Perceiver(nn.Module):
             self.temporal_projection(temporal), into_temporal, self.input_projection.bias
         )  # (B, T, D)
         composed = into_context @ self.context_projection.weight  # (D, 64)
-        taps = composed @ context.convolution.weight[:, 0]  # (D, 5)
+        kernel = composed @ context.convolution.weight[:, 0]  # (D, 5)
         assert context.convolution.bias is not None
         offset = composed @ context.convolution.bias + into_context @ self.context_projection.bias
-        tokens = F.linear(windows(series), taps, offset)  # (B, R, T, D)
+        tokens = F.linear(taps, kernel, offset)  # (B, R, T, D)
         tokens = self.input_norm(tokens + per_roi[:, :, None] + per_time[:, None])
         tokens = tokens.flatten(1, 2)  # (B, R T, D)
         return self._heads(self.key(tokens)), self._heads(self.value(tokens))
@@ -90,6 +90,7 @@ class Perceiver(nn.Module):
         code: Tensor,
         keys: Tensor | None = None,
         return_attention: bool = False,
+        key_times: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Distil the streams into one embedding per ROI.
 
@@ -109,6 +110,8 @@ class Perceiver(nn.Module):
             True for the entries that may be attended to; None for all.
         return_attention : bool, default=False
             Whether to return attention weights.
+        key_times : Tensor of shape (B, K), int, optional
+            Time points of each scan that are attended to; None for all.
 
         Returns
         -------
@@ -117,7 +120,12 @@ class Perceiver(nn.Module):
         attention : Tensor of shape (B, R, R) or None
             Weights of the cross-attention, mean over heads and sum over key time.
         """
-        key, value = self.keys_values(spatial, temporal, series, context)
+        taps = windows(series)  # (B, R, T, 5)
+        if key_times is not None:
+            taps = taps.take_along_dim(key_times[:, None, :, None], dim=2)  # (B, R, K, 5)
+            temporal = temporal.take_along_dim(key_times[:, :, None], dim=1)  # (B, K, D)
+            keys = None if keys is None else keys.take_along_dim(key_times[:, None], dim=2)
+        key, value = self.keys_values(spatial, temporal, taps, context)
         query = (self.latents + code).expand(len(spatial), -1, -1)  # (B, R, D)
         query = self._heads(self.query(query))  # (B, H, R, d)
         keys = None if keys is None else keys.flatten(1)  # (B, R T)
@@ -128,7 +136,7 @@ class Perceiver(nn.Module):
         mixed = mixed[:, :, : query.shape[2]]  # (B, H, R, d)
         attention = None
         if return_attention:
-            attention = _attention_between_rois(query, key, keys, series.shape[-1])
+            attention = _attention_between_rois(query, key, keys, taps.shape[2])
         x = self.output_norm(self.output(mixed.transpose(1, 2).flatten(2)))  # (B, R, D)
         return self.blocks(x)[0], attention
 

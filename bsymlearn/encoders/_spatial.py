@@ -21,6 +21,11 @@ class LearnablePositions(nn.Module):
         """Return the position code (R, D)."""
         return self.table[: self.n_rois]
 
+    @torch.no_grad()
+    def start(self, table: Tensor) -> None:
+        """Set the positions (R, D) that training starts from."""
+        self.table[: self.n_rois] = table.to(self.table)
+
     def forward(self, tokens: Tensor, code: Tensor) -> Tensor:
         """Place tokens (B, R, D)."""
         return tokens + code

@@ -197,6 +197,7 @@ class BrainSymphonyEstimator(BaseEstimator):
                 recipe=self.recipe,
                 mask_ratio=self.mask_ratio,
                 gradients=self.gradients_,
+                fresh=self.pretrained is None,
             )
         self.history_ += history
 

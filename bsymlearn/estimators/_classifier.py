@@ -42,13 +42,14 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         length on average, so that it does not depend on their number.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in scikit-learn.
-    readout : {"connectivity", "flatten", "mean"}, default="connectivity"
+    readout : {"connectivity", "flatten", "mean", "moments"}, default="connectivity"
         From the ROI latents of all windows to one vector: similarity between ROIs (second
         order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
-        latents, or their mean over ROIs.
+        latents, their mean over ROIs, or similarity and all latents. Series speak in second
+        order, connectomes in first: "flatten" suits structural, "moments" fused embeddings.
     spectral_power : float in (0, 1], default=1.0
-        Power of the eigenvalues of the similarity, for readout "connectivity"; below 1, what
-        all subjects share weighs less.
+        Power of the eigenvalues of the similarity; below 1, what all subjects share weighs
+        less.
     scaling : {"robust", None}, default="robust"
         Scaling of time series, per scan and ROI: (x - median) / interquartile range. 2-D X is
         never scaled.

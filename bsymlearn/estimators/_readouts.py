@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-READOUTS = ("connectivity", "flatten", "mean")
+READOUTS = ("connectivity", "flatten", "mean", "moments")
 _EPS = 1e-8
 
 
@@ -13,11 +13,13 @@ class Readout(nn.Module):
     "mean" averages over ROIs, "flatten" keeps all of them, "connectivity" is the similarity
     between ROIs: second-order statistics of the latents, minus the mean latent that each ROI
     has in the training scans (what all subjects share), as a cosine, its eigenvalues raised to
-    `spectral_power`, its lower triangle.
+    `spectral_power`, its lower triangle. "moments" is "connectivity" followed by "flatten":
+    what series tell is in second-order statistics of fused latents, what connectomes tell in
+    the latents themselves.
 
     Parameters
     ----------
-    kind : {"connectivity", "flatten", "mean"}
+    kind : {"connectivity", "flatten", "mean", "moments"}
         With fewer than two ROIs there is no connectivity: "flatten" stands in.
     mean_latent : Tensor of shape (R, D)
         Learned from training scans.
@@ -37,7 +39,8 @@ class Readout(nn.Module):
     def __init__(self, kind: str, mean_latent: torch.Tensor, spectral_power: float = 1.0):
         super().__init__()
         n_rois = len(mean_latent)
-        self.kind = "flatten" if kind == "connectivity" and n_rois < 2 else kind
+        second_order = kind in ("connectivity", "moments")
+        self.kind = "flatten" if second_order and n_rois < 2 else kind
         self.spectral_power = spectral_power
         self.register_buffer("mean_latent", mean_latent)
         rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1).unbind()
@@ -48,7 +51,9 @@ class Readout(nn.Module):
     def n_outputs(self) -> int:
         """Length of the vector."""
         n_rois, dim = self.mean_latent.shape
-        sizes = {"mean": dim, "flatten": n_rois * dim, "connectivity": n_rois * (n_rois - 1) // 2}
+        n_pairs = n_rois * (n_rois - 1) // 2
+        sizes = {"mean": dim, "flatten": n_rois * dim, "connectivity": n_pairs}
+        sizes["moments"] = sizes["connectivity"] + sizes["flatten"]
         return sizes[self.kind]
 
     def forward(self, latents: torch.Tensor, owners: torch.Tensor, n_scans: int) -> torch.Tensor:
@@ -70,6 +75,13 @@ class Readout(nn.Module):
             return _average(latents.mean(dim=1), owners, n_scans)  # (n, D)
         if self.kind == "flatten":
             return _average(latents.flatten(1), owners, n_scans)  # (n, R*D)
+        similarity = self._similarity(latents, owners, n_scans)
+        if self.kind == "connectivity":
+            return similarity
+        return torch.cat([similarity, _average(latents.flatten(1), owners, n_scans)], dim=1)
+
+    def _similarity(self, latents, owners, n_scans):
+        """Return the second-order statistics, (n_scans, R (R - 1) / 2)."""
         centred = latents - self.mean_latent
         moment = _average(centred @ centred.transpose(1, 2), owners, n_scans)  # (n, R, R)
         scale = moment.diagonal(dim1=1, dim2=2).clamp(min=_EPS).rsqrt()  # (n, R)

@@ -27,13 +27,14 @@ class BrainSymphonyTransformer(
     pretrained : path-like or BrainSymphony, default=None
         Checkpoint directory (see `save_checkpoint`) or module to start from. It fixes the sizes
         and the scaling: one that you set and that differs is an error.
-    readout : {"connectivity", "flatten", "mean"}, default="connectivity"
+    readout : {"connectivity", "flatten", "mean", "moments"}, default="connectivity"
         From the ROI latents of all windows to one vector: similarity between ROIs (second
         order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
-        latents, or their mean over ROIs.
+        latents, their mean over ROIs, or similarity and all latents. Series speak in second
+        order, connectomes in first: "flatten" suits structural, "moments" fused embeddings.
     spectral_power : float in (0, 1], default=1.0
-        Power of the eigenvalues of the similarity, for readout "connectivity"; below 1, what
-        all subjects share weighs less.
+        Power of the eigenvalues of the similarity; below 1, what all subjects share weighs
+        less.
     scaling : {"robust", None}, default="robust"
         Scaling of time series, per scan and ROI: (x - median) / interquartile range. 2-D X is
         never scaled.
@@ -211,7 +212,8 @@ class BrainSymphonyTransformer(
         -------
         embedding : ndarray of shape (n_subjects, n_outputs), float32
             ``n_outputs`` is dim for readout "mean", n_rois * dim for "flatten",
-            n_rois * (n_rois - 1) / 2 for "connectivity".
+            n_rois * (n_rois - 1) / 2 for "connectivity", the sum of the last two for
+            "moments".
         """
         return self._embed(self._prepare(self._check_new_X(X)))
 

@@ -1,6 +1,7 @@
 """Losses: one value per sample, as plain functions."""
 
 import torch
+import torch.nn.functional as F
 
 
 def hidden_error(
@@ -28,6 +29,39 @@ def hidden_error(
     mean = known.sum(dim=(1, 2)) / n_valid
     variance = known.square().sum(dim=(1, 2)) / n_valid - mean.square()
     return squared / n_hidden / variance.clamp(min=1e-3)
+
+
+def connectivity_error(
+    latents: torch.Tensor, timeseries: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared difference between similarity of latents and functional connectivity.
+
+    Reconstruction alone does not ask latents to keep which ROIs go together in this scan, which
+    is what predicts.
+
+    Parameters
+    ----------
+    latents : Tensor of shape (B, R, D)
+    timeseries : Tensor of shape (B, T, R)
+    valid : Tensor of shape (B, T, R), bool
+
+    Returns
+    -------
+    loss : Tensor of shape (B,)
+        Between cosines of latents and correlations of series, over pairs of usable ROIs; 0 where
+        there are none.
+    """
+    count = valid.sum(dim=1, keepdim=True).clamp(min=1)
+    known = timeseries.masked_fill(~valid, 0.0)
+    centred = (known - known.sum(dim=1, keepdim=True) / count).masked_fill(~valid, 0.0)
+    target = F.normalize(centred, dim=1)  # (B, T, R)
+    target = target.transpose(1, 2) @ target  # (B, R, R)
+    unit = F.normalize(latents, dim=2)
+    usable = valid.any(dim=1)  # (B, R)
+    pairs = usable[:, :, None] & usable[:, None, :]
+    pairs = pairs & ~torch.eye(pairs.shape[1], dtype=torch.bool, device=pairs.device)
+    squared = (unit @ unit.transpose(1, 2) - target).square().masked_fill(~pairs, 0.0)
+    return squared.sum(dim=(1, 2)) / pairs.sum(dim=(1, 2)).clamp(min=1)
 
 
 def explained_sums(

@@ -56,6 +56,14 @@ def hide_entries(valid: torch.Tensor, ratio: float, generator=None) -> torch.Ten
     return (noise < ratio) & valid
 
 
+def sample_times(valid: torch.Tensor, n_times: int) -> torch.Tensor | None:
+    """Draw time points of each scan (B, T, R), valid ones first; (B, n_times), None for all."""
+    if n_times >= valid.shape[1]:
+        return None
+    noise = torch.rand(valid.shape[:2], device=valid.device)
+    return noise.masked_fill(~valid.any(dim=2), 2.0).argsort(dim=1)[:, :n_times]
+
+
 def hide_edges(connectome: torch.Tensor, ratio: float, generator=None) -> torch.Tensor:
     """Hide undirected edges, zero ones as well.
 

@@ -8,18 +8,23 @@ from torch import nn
 from bsymlearn.encoders import BrainSymphony
 from bsymlearn.training._batches import PreparedScan, RandomWindows
 from bsymlearn.training._evaluation import make_evaluation
-from bsymlearn.training._losses import explained_sums, hidden_error
+from bsymlearn.training._losses import connectivity_error, explained_sums, hidden_error
 from bsymlearn.training._masking import (
     EDGE_RATIO,
     hide_edges,
     hide_entries,
     hide_rois,
     hide_spans,
+    sample_times,
 )
 from bsymlearn.training._net import TrainingSettings, history_of, train
+from bsymlearn.training._start import aim_queries, connectivity_positions
 
 RECIPES = ("joint", "staged")
 SPAN_RATIO = 0.15
+N_KEY_TIMES = 16
+CONNECTIVITY_WEIGHT = 3.0
+N_CONTEXT_ROIS = 16
 MODALITY_DROPOUT = 0.25
 
 
@@ -115,16 +120,24 @@ class MaskedPretraining(nn.Module):
             spans = hide_spans(valid, self.mask_ratio)
             decoded = self.temporal_decoder(self._stream("temporal", timeseries, valid, spans))
             terms.append(hidden_error(decoded, timeseries, spans, valid))
-            entries = hide_entries(valid, self.mask_ratio)
-            features = self._stream("context", timeseries, valid, entries)
-            decoded = self.context_decoder(features).squeeze(-1).transpose(1, 2)  # (B, T, R)
-            terms.append(hidden_error(decoded, timeseries, entries, valid))
+            terms.append(self._score_context(timeseries, valid))
         if connectome is not None:
             output = self.encoder(connectome=connectome, has_connectome=has_connectome, edges=edges)
             terms.append(_edge_error(output.edges, connectome, edges))
             if sums is None:
                 sums = _edge_sums(output.edges, connectome, edges)
         return _result(terms, sums)
+
+    def _score_context(self, timeseries, valid):
+        """Score the convolution on a few ROIs: it is the same for all of them."""
+        context = self.encoder.part("context")
+        rois = torch.randperm(valid.shape[2], device=valid.device)[:N_CONTEXT_ROIS]
+        timeseries, valid = timeseries[:, :, rois], valid[:, :, rois]  # (B, T, N)
+        hidden = hide_entries(valid, self.mask_ratio)
+        series = context.fill(timeseries.masked_fill(~valid, 0.0), hidden)
+        features = context(series.transpose(1, 2))  # (B, N, T, 64)
+        decoded = self.context_decoder(features).squeeze(-1).transpose(1, 2)  # (B, T, N)
+        return hidden_error(decoded, timeseries, hidden, valid)
 
     def _score_fusion(self, series, has_timeseries, connectome, has_connectome, edges):
         timeseries, valid, hidden = series if series is not None else (None, None, None)
@@ -139,12 +152,18 @@ class MaskedPretraining(nn.Module):
             has_timeseries=has_timeseries,
             has_connectome=has_connectome,
             edges=edges,
+            key_times=sample_times(valid, N_KEY_TIMES) if self.training and series else None,
         )
         terms, sums = [], None
         if timeseries is not None:
             scored = hidden & has_timeseries[:, None, None]
             terms.append(hidden_error(output.reconstruction, timeseries, scored, valid))
             sums = explained_sums(output.reconstruction, timeseries, scored, valid)
+            seen = valid & has_timeseries[:, None, None]
+            for latents in (output.functional, output.fused):
+                if latents is output.functional or connectome is not None:
+                    error = connectivity_error(latents, timeseries, seen)
+                    terms.append(CONNECTIVITY_WEIGHT * error)
             if self.stage == "joint":
                 decoded = self.spatial_decoder(output.spatial).transpose(1, 2)  # (B, T, R)
                 terms.append(hidden_error(decoded, timeseries, scored, valid))
@@ -196,6 +215,18 @@ def _edge_sums(decoded, connectome, edges):
     return explained_sums(*flat, flat[-1])  # (B, R*R, 1): one target
 
 
+def _first_windows(module, dataset, settings, n_windows=128):
+    """Draw training windows, hidden as in training."""
+    module.encoder.eval()
+    batches = []
+    for items in torch.randperm(len(dataset))[:n_windows].split(settings.batch_size):
+        batch, _ = dataset.collate([dataset[int(item)] for item in items])
+        series = {name: batch[name] for name in ("timeseries", "valid")}
+        series["hidden"] = module.hide_series(batch["valid"])
+        batches.append({name: tensor.to(settings.device) for name, tensor in series.items()})
+    return batches
+
+
 def pretrain(
     encoder: BrainSymphony,
     scans: list[PreparedScan],
@@ -206,6 +237,7 @@ def pretrain(
     recipe: str = "joint",
     mask_ratio: float = 0.5,
     gradients: torch.Tensor | None = None,
+    fresh: bool = True,
 ) -> tuple[Any, list[dict]]:
     """Pretrain an encoder in place by masked reconstruction.
 
@@ -222,6 +254,10 @@ def pretrain(
         Perceiver and gate on top of them.
     mask_ratio : float
     gradients : Tensor of shape (n_rois, n_gradients), default=None
+    fresh : bool, default=True
+        Start learnable ROI positions from the functional connectivity of `scans`, and the
+        Perceiver's queries from discriminants of ROIs; False keeps what an encoder has learned
+        before.
 
     Returns
     -------
@@ -236,11 +272,16 @@ def pretrain(
     stages = ["joint"] if recipe == "joint" else ["streams", "fusion"]
     if modality == "structural":
         stages = ["streams"]  # there is nothing to fuse
+    if fresh and modality != "structural" and config.positions == "learnable":
+        start = connectivity_positions(scans, config.n_rois, config.dim)
+        encoder.part("spatial").positions.start(start)
     trainable = [parameter.requires_grad for parameter in encoder.parameters()]
     history: list[dict] = []
     net = None
     for stage in stages:
         module = MaskedPretraining(encoder, stage, mask_ratio, gradients)
+        if fresh and modality != "structural" and stage != "streams":
+            aim_queries(encoder, _first_windows(module, dataset, settings), gradients)
         evaluate = None
         if held_out:
             evaluate = make_evaluation(module, held_out, modality, settings)

@@ -43,3 +43,19 @@ def test_gradients_through_attention_are_finite_where_a_roi_is_invalid(model):
 def test_any_latent_can_be_decoded(model):
     series = model.part("perceiver").reconstruct(torch.randn(3, 10, 8))
     assert series.shape == (3, 8, 10)
+
+
+def test_key_times_are_the_only_keys(model):
+    series, valid = torch.randn(2, 8, 10), torch.rand(2, 8, 10) > 0.2
+    perceiver, context = model.part("perceiver"), model.part("context")
+    streams = model.streams(series, valid=valid, parts=("spatial", "temporal"))
+    times = torch.tensor([[0, 3, 7], [1, 2, 5]])
+    among = torch.zeros(2, 8, dtype=torch.bool).scatter(1, times, True)
+    given = (streams.spatial, streams.temporal, series.mT, context, model.position_code())
+    masked = perceiver(*given, valid.mT & among[:, None], True)
+    chosen = perceiver(*given, valid.mT, True, times)
+    for expected, result in zip(masked, chosen, strict=True):
+        torch.testing.assert_close(expected, result)
+    whole = model(series, valid=valid)
+    every = model(series, valid=valid, key_times=torch.arange(8).flip(0).expand(2, -1))
+    torch.testing.assert_close(whole.functional, every.functional)

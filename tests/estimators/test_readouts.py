@@ -46,9 +46,18 @@ def test_first_order_readouts(latents, mean_latent):
         torch.testing.assert_close(flat[scan], average.flatten())
 
 
+def test_moments_are_both_orders(latents, mean_latent):
+    both = Readout("moments", mean_latent, 0.35)(latents, OWNERS, 3)
+    second = Readout("connectivity", mean_latent, 0.35)(latents, OWNERS, 3)
+    first = Readout("flatten", mean_latent)(latents, OWNERS, 3)
+    torch.testing.assert_close(both, torch.cat([second, first], dim=1))
+
+
 @pytest.mark.parametrize(
     ("kind", "n_rois", "expected"),
     [
+        ("moments", 6, 45),
+        ("moments", 1, 5),
         ("mean", 6, 5),
         ("flatten", 6, 30),
         ("connectivity", 6, 15),

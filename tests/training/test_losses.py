@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from bsymlearn.training._losses import explained_sums, hidden_error, pooled_r2, sample_mean
+from bsymlearn.training._losses import (
+    connectivity_error,
+    explained_sums,
+    hidden_error,
+    pooled_r2,
+    sample_mean,
+)
 
 
 @pytest.fixture
@@ -35,6 +41,31 @@ def test_visible_entries_do_not_count_in_the_error(arrays):
     np.testing.assert_array_equal(
         hidden_error(predicted, target, hidden, valid), hidden_error(other, target, hidden, valid)
     )
+
+
+def test_connectivity_error_in_numpy():
+    rng = np.random.default_rng(0)
+    latents, series = rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 9, 5))
+    valid = np.ones(series.shape, dtype=bool)
+    valid[0, 6:] = False  # a short scan
+    valid[1, :, 2] = False  # a ROI that is missing
+    lengths, rois = [6, 9], [np.arange(5), np.array([0, 1, 3, 4])]
+    for known, other in ((series, latents), (np.where(valid, series, 99.0), latents)):
+        loss = connectivity_error(*map(torch.from_numpy, (other, known, valid)))
+        for b in range(2):
+            unit = latents[b, rois[b]]
+            unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+            difference = unit @ unit.T - np.corrcoef(series[b, : lengths[b], rois[b]])
+            pairs = ~np.eye(len(unit), dtype=bool)
+            assert loss[b].item() == pytest.approx((difference[pairs] ** 2).mean())
+
+
+def test_connectivity_error_of_an_absent_scan_is_zero_and_has_a_gradient():
+    latents = torch.zeros(1, 5, 4, requires_grad=True)
+    series, valid = torch.zeros(1, 9, 5), torch.zeros(1, 9, 5, dtype=torch.bool)
+    loss = connectivity_error(latents, series, valid)
+    loss.sum().backward()
+    assert loss.item() == 0 and latents.grad.isfinite().all()
 
 
 def test_explained_sums_in_numpy(arrays):
