@@ -80,11 +80,11 @@ def is_measure(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and values.nunique() > 10
 
 
-def predict(table: pd.DataFrame, targets: list[str], settings, seed: int):
+def predict(table: pd.DataFrame, targets: list[str], settings, seed: int, more: dict | None = None):
     """Score every method for every target on the same rows and folds.
 
     All targets and permuted copies of them are columns of one Y, so that an encoder is pretrained
-    once per fold; the pretraining never sees Y.
+    once per fold; the pretraining never sees Y. `more` holds further methods: name and steps.
     """
     known = table[targets].notna().all(axis=1)
     table = table[known]
@@ -94,8 +94,9 @@ def predict(table: pd.DataFrame, targets: list[str], settings, seed: int):
     Y = np.hstack([*blocks.values(), *(block[order] for block in blocks.values())])
     folds = make_folds(table[targets], groups, settings.n_folds, seed)
 
+    methods = feature_sets(table, targets, settings, seed) | (more or {})
     predicted = {}
-    for name, features in feature_sets(table, targets, settings, seed).items():
+    for name, features in methods.items():
         model = make_pipeline(*features, StandardScaler(), RidgeCV(ALPHAS, alpha_per_target=True))
         predicted[name] = cross_val_predict(model, table, Y, cv=folds, n_jobs=settings.n_jobs)
         print(f"  {name}", flush=True)
@@ -158,18 +159,17 @@ def feature_sets(table: pd.DataFrame, targets: list[str], settings, seed: int) -
     present = [name for name in SCANS if name in table]
     parts = {name: WhereMeasured(simple[name], name) for name in present}
 
-    def embedding(modality, readout):
-        return BrainSymphonyTransformer(
-            modality, readout=readout, random_state=seed, **settings.encoder
-        )
+    def embedding(modality):
+        sizes = settings.encoder | settings.readouts[modality]
+        return BrainSymphonyTransformer(modality, random_state=seed, **sizes)
 
     sets = {}
     if len(present) == 2:
-        sets["fused embedding"] = [embedding("multimodal", settings.readouts["multimodal"])]
+        sets["fused embedding"] = [embedding("multimodal")]
     for column, modality in zip(SCANS, ("functional", "structural"), strict=True):
         if column in present:
-            encoder = embedding(modality, settings.readouts[modality])
-            sets[f"{modality} embedding"] = [WhereMeasured(encoder, column), clone(impute)]
+            encoder = WhereMeasured(embedding(modality), column)
+            sets[f"{modality} embedding"] = [encoder, clone(impute)]
     for column, name in zip(SCANS, ("FC", "connectome"), strict=True):
         if column in present:
             sets[name] = [parts[column], clone(impute)]
@@ -260,8 +260,5 @@ def notes(table: pd.DataFrame, first: str, settings) -> str:
     lacking = {name: int(table[name].isna().sum()) for name in SCANS if name in table}
     if any(lacking.values()):
         told = ", ".join(f"{count} of {name}" for name, count in lacking.items())
-        lines += [
-            f"Missing: {told}. The fused embedding then uses the other modality; every",
-            "other method puts in the mean of the training fold.",
-        ]
+        lines += [f"Missing: {told}, where every method", "puts in the mean of the training fold."]
     return "\n".join(lines)

@@ -39,25 +39,29 @@ class Settings:
     """Sizes of a run: small enough for two cores and a few minutes."""
 
     readouts: ClassVar[dict] = {
-        "multimodal": "flatten",
-        "functional": "connectivity",
-        "structural": "flatten",
+        "multimodal": {"readout": "moments", "spectral_power": 0.35},
+        "functional": {"readout": "connectivity", "spectral_power": 0.35},
+        "structural": {"readout": "flatten"},
     }
     cohort: dict = field(
-        default_factory=lambda: {"n_subjects": 150, "n_rois": 30, "n_timepoints": 120}
+        default_factory=lambda: {"n_subjects": 150, "n_rois": 30, "n_timepoints": 160}
     )
     encoder: dict = field(
         default_factory=lambda: {
-            "dim": 32, "n_layers": 1, "n_heads": 2, "mlp_dim": 64, "time_steps": 40,
-            "max_epochs": 10, "lr": 3e-3,
-            "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
+            "dim": 64, "n_layers": 1, "n_heads": 4, "mlp_dim": 128, "time_steps": 40,
+            "max_epochs": 8, "lr": 5e-3, "recipe": "staged",
+            "encoder": {
+                "structural_layers": 1, "perceiver_width": 64, "n_latent_blocks": 1, "dropout": 0.0
+            },
         }
     )  # fmt: skip
     encoder_on_scans: dict = field(
         default_factory=lambda: {
-            "dim": 64, "n_layers": 1, "n_heads": 4, "mlp_dim": 128, "time_steps": 100,
-            "max_epochs": 10, "lr": 3e-3, "batch_size": 8,
-            "encoder": {"structural_layers": 1, "perceiver_width": 32, "n_latent_blocks": 1},
+            "dim": 128, "n_layers": 1, "n_heads": 4, "mlp_dim": 256, "time_steps": 100,
+            "max_epochs": 10, "lr": 5e-3, "batch_size": 8, "recipe": "staged",
+            "encoder": {
+                "structural_layers": 1, "perceiver_width": 128, "n_latent_blocks": 1, "dropout": 0.0
+            },
         }
     )  # fmt: skip
     n_folds: int = 5

@@ -38,7 +38,7 @@ from bsymlearn.estimators._contract import (
     pick_device,
 )
 from bsymlearn.estimators._inference import Inference
-from bsymlearn.estimators._readouts import READOUTS, Readout
+from bsymlearn.estimators._readouts import READOUTS, Readout, readout_kind
 from bsymlearn.estimators._splits import split_participants
 from bsymlearn.training import RECIPES, PreparedScan, TrainingSettings, prepare_scans, pretrain
 
@@ -205,21 +205,33 @@ class BrainSymphonyEstimator(BaseEstimator):
         return Inference(self.module_, self.modality_, self.gradients_, self.device_)
 
     def _fit_readout(self, prepared: list[PreparedScan], weight: np.ndarray | None = None) -> None:
-        """Learn the mean latent of each ROI over these scans."""
+        """Learn what the readout subtracts, or puts in for what a scan lacks, over these scans."""
         weight = np.ones(len(prepared)) if weight is None else weight
-        total = torch.zeros(self.n_rois_, self.module_.config.dim, dtype=torch.float64)
+        kind = readout_kind(self.readout, self.modality_)
+        branches = 2 if kind == "moments" else 1
+        shape = (self.n_rois_, branches, self.module_.config.dim)
+        total = torch.zeros(shape, dtype=torch.float64)
+        mass = torch.zeros(branches, 1, dtype=torch.float64)
         for latents, share in zip(
-            self._inference().latents(prepared), weight / weight.sum(), strict=True
+            self._inference().latents(prepared, kind), weight / weight.sum(), strict=True
         ):
-            total += float(share) * latents.double().mean(dim=0)
-        self.readout_ = Readout(self.readout, total.float(), self.spectral_power)
+            mean = latents.double().mean(dim=0).view(shape)
+            total += float(share) * mean
+            mass += float(share) * mean.any(dim=2).any(dim=0)[:, None]
+        mean_latent = (total / mass.clamp(min=1e-12)).flatten(1).float()
+        self.readout_ = Readout(kind, mean_latent, self.spectral_power)
         self._n_features_out = self.readout_.n_outputs
+        if self.readout_.kind == "moments":
+            has = [i for i, scan in enumerate(prepared) if scan.timeseries is not None]
+            similarity = self._embed([prepared[i] for i in has])[:, : len(self.readout_.rows)]
+            mean_similarity = np.average(similarity, axis=0, weights=weight[has])
+            self.readout_.mean_similarity.copy_(torch.from_numpy(mean_similarity))
 
     def _embed(self, prepared: list[PreparedScan]) -> np.ndarray:
         """Embed scans; (n_scans, n_outputs) float32."""
         embedded = np.empty((len(prepared), self.readout_.n_outputs), dtype=np.float32)
         with torch.inference_mode():
-            for i, latents in enumerate(self._inference().latents(prepared)):
+            for i, latents in enumerate(self._inference().latents(prepared, self.readout_.kind)):
                 owners = torch.zeros(len(latents), dtype=torch.long)
                 embedded[i] = self.readout_(latents, owners, 1)[0].numpy()
         return embedded

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from bsymlearn.encoders import BrainSymphony
+from bsymlearn.estimators._inference import latents_for
 from bsymlearn.estimators._readouts import Readout
 from bsymlearn.preprocessing import window_starts
 from bsymlearn.training import PreparedScan, TrainingSettings, collate, n_timepoints
@@ -76,7 +77,7 @@ class FineTuning(nn.Module):
         encoder: BrainSymphony,
         readout: Readout,
         head: Head,
-        latents: str,
+        modality: str,
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         gradients: torch.Tensor | None = None,
     ):
@@ -84,7 +85,7 @@ class FineTuning(nn.Module):
         self.encoder = encoder
         self.readout = readout
         self.head = head
-        self.latents = latents
+        self.modality = modality
         self.loss = loss
         self.register_buffer("gradients", gradients)
 
@@ -95,7 +96,7 @@ class FineTuning(nn.Module):
         if "connectome" in batch:
             batch["edges"] = torch.zeros_like(batch["connectome"], dtype=torch.bool)
         output = self.encoder(**batch, gradients=self.gradients)
-        latents = getattr(output, self.latents)  # (n*W, R, D)
+        latents = latents_for(output, self.modality, self.readout.kind)  # (n*W, R, D)
         owners = torch.arange(n_scans, device=latents.device).repeat_interleave(n_windows)
         features = self.readout(latents, owners, n_scans)  # (n, n_features)
         return {"loss": weight * self.loss(self.head(features), target)}

@@ -10,8 +10,19 @@ import torch
 from bsymlearn.encoders import BrainSymphony, EncoderOutput
 from bsymlearn.training import PreparedScan, all_windows, collate_windows
 
-LATENTS = {"functional": "functional", "structural": "structural", "multimodal": "fused"}
+_LATENTS = {"functional": "functional", "structural": "structural", "multimodal": "fused"}
 _BATCH_SIZE = 8
+
+
+def latents_for(output: EncoderOutput, modality: str, readout: str | None = None) -> torch.Tensor:
+    """Return the latents (W, R, D) that a readout takes; moments those of both branches.
+
+    Multimodal moments take functional and structural latents, (W, R, 2 D), before the gate.
+    """
+    if modality == "multimodal" and readout == "moments":
+        assert output.functional is not None and output.structural is not None
+        return torch.cat([output.functional, output.structural], dim=-1)
+    return getattr(output, _LATENTS[modality])
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,14 @@ class Inference:
             batch["edges"] = torch.zeros_like(batch["connectome"], dtype=torch.bool)
         return self.module(**batch, gradients=self.gradients)
 
-    def latents(self, prepared: list[PreparedScan]) -> Iterator[torch.Tensor]:
+    def latents(
+        self, prepared: list[PreparedScan], readout: str | None = None
+    ) -> Iterator[torch.Tensor]:
         """Iterate over scans; gives the ROI latents of their windows, (W_i, R, D), on the CPU."""
-        name = LATENTS[self.modality]
         pending: list[torch.Tensor] = []
         current = 0
         for part, batch in self.windows(prepared):
-            latents = getattr(self.forward(batch), name).cpu()  # (batch_size, R, D)
+            latents = latents_for(self.forward(batch), self.modality, readout).cpu()
             for (owner, _), window in zip(part, latents, strict=False):
                 if owner != current:
                     yield torch.stack(pending)

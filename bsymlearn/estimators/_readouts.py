@@ -7,22 +7,29 @@ READOUTS = ("connectivity", "flatten", "mean", "moments")
 _EPS = 1e-8
 
 
+def readout_kind(readout: str, modality: str) -> str:
+    """Say which readout "moments" is where there is one modality."""
+    alone = {"functional": "connectivity", "structural": "flatten"}
+    return alone.get(modality, readout) if readout == "moments" else readout
+
+
 class Readout(nn.Module):
     """Summarise the latents of a scan, averaged over its windows.
 
     "mean" averages over ROIs, "flatten" keeps all of them, "connectivity" is the similarity
     between ROIs: second-order statistics of the latents, minus the mean latent that each ROI
     has in the training scans (what all subjects share), as a cosine, its eigenvalues raised to
-    `spectral_power`, its lower triangle. "moments" is "connectivity" followed by "flatten":
-    what series tell is in second-order statistics of fused latents, what connectomes tell in
-    the latents themselves.
+    `spectral_power`, its lower triangle. "moments" is the "connectivity" of functional latents
+    followed by the "flatten" of structural ones: what series tell is in second-order statistics,
+    what connectomes tell in the latents themselves. A modality that a scan lacks is what it is
+    on average.
 
     Parameters
     ----------
     kind : {"connectivity", "flatten", "mean", "moments"}
         With fewer than two ROIs there is no connectivity: "flatten" stands in.
     mean_latent : Tensor of shape (R, D)
-        Learned from training scans.
+        Learned from training scans; (R, 2 D) for "moments", functional and structural ones.
     spectral_power : float, default=1.0
         Below 1 it flattens the spectrum, so that shared components weigh less.
 
@@ -33,6 +40,7 @@ class Readout(nn.Module):
     """
 
     mean_latent: torch.Tensor
+    mean_similarity: torch.Tensor
     rows: torch.Tensor
     columns: torch.Tensor
 
@@ -44,6 +52,7 @@ class Readout(nn.Module):
         self.spectral_power = spectral_power
         self.register_buffer("mean_latent", mean_latent)
         rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1).unbind()
+        self.register_buffer("mean_similarity", mean_latent.new_zeros(len(rows)))
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
@@ -53,7 +62,7 @@ class Readout(nn.Module):
         n_rois, dim = self.mean_latent.shape
         n_pairs = n_rois * (n_rois - 1) // 2
         sizes = {"mean": dim, "flatten": n_rois * dim, "connectivity": n_pairs}
-        sizes["moments"] = sizes["connectivity"] + sizes["flatten"]
+        sizes["moments"] = n_pairs + n_rois * dim // 2
         return sizes[self.kind]
 
     def forward(self, latents: torch.Tensor, owners: torch.Tensor, n_scans: int) -> torch.Tensor:
@@ -75,14 +84,21 @@ class Readout(nn.Module):
             return _average(latents.mean(dim=1), owners, n_scans)  # (n, D)
         if self.kind == "flatten":
             return _average(latents.flatten(1), owners, n_scans)  # (n, R*D)
-        similarity = self._similarity(latents, owners, n_scans)
         if self.kind == "connectivity":
-            return similarity
-        return torch.cat([similarity, _average(latents.flatten(1), owners, n_scans)], dim=1)
+            return self._similarity(latents - self.mean_latent, owners, n_scans)
+        functional, structural = latents.chunk(2, dim=2)
+        mean_functional, mean_structural = self.mean_latent.chunk(2, dim=1)
+        second = self._similarity(functional - mean_functional, owners, n_scans)
+        first = _average(structural.flatten(1), owners, n_scans)  # (n, R*D)
+        # Latents of a modality that a scan lacks are exactly 0.
+        lacks = [_average(part.flatten(1).abs(), owners, n_scans).amax(dim=1, keepdim=True) == 0
+                 for part in (functional, structural)]  # fmt: skip
+        second = torch.where(lacks[0], self.mean_similarity, second)
+        first = torch.where(lacks[1], mean_structural.flatten(), first)
+        return torch.cat([second, first], dim=1)
 
-    def _similarity(self, latents, owners, n_scans):
+    def _similarity(self, centred, owners, n_scans):
         """Return the second-order statistics, (n_scans, R (R - 1) / 2)."""
-        centred = latents - self.mean_latent
         moment = _average(centred @ centred.transpose(1, 2), owners, n_scans)  # (n, R, R)
         scale = moment.diagonal(dim1=1, dim2=2).clamp(min=_EPS).rsqrt()  # (n, R)
         similarity = moment * scale[:, :, None] * scale[:, None, :]

@@ -19,7 +19,6 @@ from bsymlearn.estimators._finetuning import (
     make_evaluation,
     standardise,
 )
-from bsymlearn.estimators._inference import LATENTS
 from bsymlearn.training import PreparedScan, history_of, train
 
 FINETUNE = ("probe", "full")
@@ -127,9 +126,13 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
                 self.modality_,
             )
 
-        latents = LATENTS[self.modality_]
         module = FineTuning(
-            self.module_, self.readout_, self.head_, latents, self._sample_loss, self.gradients_
+            self.module_,
+            self.readout_,
+            self.head_,
+            self.modality_,
+            self._sample_loss,
+            self.gradients_,
         )
         settings = self._settings(self.max_epochs, self.lr)
         evaluate = make_evaluation(labelled(held_out), settings) if held_out else None

@@ -30,8 +30,9 @@ class BrainSymphonyTransformer(
     readout : {"connectivity", "flatten", "mean", "moments"}, default="connectivity"
         From the ROI latents of all windows to one vector: similarity between ROIs (second
         order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
-        latents, their mean over ROIs, or similarity and all latents. Series speak in second
-        order, connectomes in first: "flatten" suits structural, "moments" fused embeddings.
+        latents, their mean over ROIs; or "moments", what each modality is best told by: the
+        similarity of functional latents, all structural latents, both of a multimodal encoder
+        (those of the branches; the other readouts take what the gate has fused).
     spectral_power : float in (0, 1], default=1.0
         Power of the eigenvalues of the similarity; below 1, what all subjects share weighs
         less.
@@ -213,7 +214,7 @@ class BrainSymphonyTransformer(
         embedding : ndarray of shape (n_subjects, n_outputs), float32
             ``n_outputs`` is dim for readout "mean", n_rois * dim for "flatten",
             n_rois * (n_rois - 1) / 2 for "connectivity", the sum of the last two for
-            "moments".
+            multimodal "moments".
         """
         return self._embed(self._prepare(self._check_new_X(X)))
 

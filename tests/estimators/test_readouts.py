@@ -4,7 +4,7 @@ import torch
 from nilearn.connectome import sym_matrix_to_vec
 from scipy import linalg
 
-from bsymlearn.estimators._readouts import Readout, SpectralPower
+from bsymlearn.estimators._readouts import Readout, SpectralPower, readout_kind
 
 N_ROIS, DIM = 6, 5
 
@@ -46,18 +46,36 @@ def test_first_order_readouts(latents, mean_latent):
         torch.testing.assert_close(flat[scan], average.flatten())
 
 
-def test_moments_are_both_orders(latents, mean_latent):
-    both = Readout("moments", mean_latent, 0.35)(latents, OWNERS, 3)
+def test_moments_are_second_order_of_one_and_first_of_the_other_branch(latents, mean_latent):
+    structural, mean_structural = latents.flip(0) + 1, mean_latent.flip(0)
+    moments = Readout("moments", torch.cat([mean_latent, mean_structural], dim=1), 0.35)
     second = Readout("connectivity", mean_latent, 0.35)(latents, OWNERS, 3)
-    first = Readout("flatten", mean_latent)(latents, OWNERS, 3)
+    first = Readout("flatten", mean_latent)(structural, OWNERS, 3)
+    both = moments(torch.cat([latents, structural], dim=2), OWNERS, 3)
     torch.testing.assert_close(both, torch.cat([second, first], dim=1))
+
+    moments.mean_similarity.copy_(torch.arange(15))
+    latents[OWNERS == 0], structural[OWNERS == 2] = 0, 0
+    lacking = moments(torch.cat([latents, structural], dim=2), OWNERS, 3)
+    torch.testing.assert_close(lacking[0, :15], torch.arange(15, dtype=torch.float64))
+    torch.testing.assert_close(lacking[2, 15:], mean_structural.flatten())
+    torch.testing.assert_close(lacking[1], both[1])
+
+
+@pytest.mark.parametrize(
+    ("modality", "expected"),
+    [("functional", "connectivity"), ("structural", "flatten"), ("multimodal", "moments")],
+)
+def test_moments_of_one_modality(modality, expected):
+    assert readout_kind("moments", modality) == expected
+    assert readout_kind("mean", modality) == "mean"
 
 
 @pytest.mark.parametrize(
     ("kind", "n_rois", "expected"),
     [
         ("moments", 6, 45),
-        ("moments", 1, 5),
+        ("moments", 1, 10),
         ("mean", 6, 5),
         ("flatten", 6, 30),
         ("connectivity", 6, 15),
@@ -66,10 +84,11 @@ def test_moments_are_both_orders(latents, mean_latent):
     ],
 )
 def test_n_outputs(kind, n_rois, expected):
-    readout = Readout(kind, torch.zeros(n_rois, DIM))
+    dim = 2 * DIM if kind == "moments" else DIM
+    readout = Readout(kind, torch.zeros(n_rois, dim))
     assert readout.n_outputs == expected
     assert readout(
-        torch.randn(2, n_rois, DIM, generator=torch.Generator().manual_seed(0)),
+        torch.randn(2, n_rois, dim, generator=torch.Generator().manual_seed(0)),
         torch.zeros(2, dtype=torch.long),
         1,
     ).shape == (1, expected)

@@ -93,3 +93,12 @@ def test_early_stopping(functional, series, y):
         pretrained=functional.module_, max_epochs=15, patience=1, lr=0.5, random_state=0
     ).fit(series, y)
     assert len(model.history_) < 15
+
+
+@pytest.mark.parametrize("finetune", ["probe", "full"])
+def test_moments_of_a_cohort_in_which_some_lack_a_modality(tiny, cohort, finetune):
+    labels = np.arange(len(cohort)) % 2
+    model = BrainSymphonyClassifier(
+        readout="moments", finetune=finetune, pretrain_epochs=1, max_epochs=1, **tiny
+    ).fit(cohort, labels)
+    assert np.isfinite(model.predict_proba(cohort)).all()

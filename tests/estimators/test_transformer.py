@@ -15,6 +15,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bsymlearn import BrainSymphonyTransformer, load_checkpoint, save_checkpoint
+from bsymlearn.preprocessing import scale_connectome
 
 TOLERANCE = {"rtol": 0, "atol": 1e-6}
 
@@ -251,3 +252,33 @@ def test_real_scans(shared_data, tiny):
     embedded = model.transform(X)
     assert embedded.shape == (len(X), 19900) and np.isfinite(embedded).all()
     np.testing.assert_allclose(model.transform(X[-1:]), embedded[-1:], **TOLERANCE)
+
+
+def test_moments_of_a_cohort_in_which_some_lack_a_modality(tiny, cohort):
+    model = BrainSymphonyTransformer(readout="moments", max_epochs=1, **tiny).fit(cohort)
+    embedded = model.transform(cohort)
+    assert embedded.shape == (20, 28 + 8 * 8) and np.isfinite(embedded).all()
+    second, first = embedded[:, :28], embedded[:, 28:]
+    has_series = cohort["timeseries"].notna().to_numpy()
+    has_connectome = cohort["connectome"].notna().to_numpy()
+    np.testing.assert_allclose(second[~has_series][0], second[has_series].mean(axis=0), atol=1e-5)
+    for row in first[~has_connectome]:
+        np.testing.assert_allclose(row, first[has_connectome].mean(axis=0), atol=1e-5)
+    with torch.no_grad():
+        connectome = torch.from_numpy(scale_connectome(cohort["connectome"].iloc[0]))[None]
+        latents = model.module_(connectome=connectome).structural
+    np.testing.assert_allclose(first[0], latents.flatten(), atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", ["functional", "structural"])
+def test_moments_of_one_modality_are_its_own_readout(tiny, cohort, modality):
+    column = {"functional": "timeseries", "structural": "connectome"}[modality]
+    table = cohort[cohort[column].notna()]
+    other = {"functional": "connectivity", "structural": "flatten"}[modality]
+    moments, plain = (
+        BrainSymphonyTransformer(modality, readout=readout, max_epochs=0, **tiny)
+        .fit(table)
+        .transform(table)
+        for readout in ("moments", other)
+    )
+    np.testing.assert_array_equal(moments, plain)
