@@ -6,6 +6,7 @@ its part of ``benchmarks/results/abide_SECTION.md``. Pretraining happens inside 
 """
 
 import argparse
+import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +45,7 @@ SMALL = {
     "spectral_power": 0.35,
     "random_state": 0,
 }
+BRIEF = SMALL | {"dim": 32, "max_epochs": 1}
 
 
 def load(data):
@@ -82,9 +84,10 @@ def classifier():
     return LogisticRegression(C=1e-3, class_weight="balanced", max_iter=2000)
 
 
-def pipeline(embed):
-    """Embed, scale, classify."""
-    return Pipeline([("embed", embed), ("scale", StandardScaler()), ("clf", classifier())])
+def pipeline(embed, memory=None):
+    """Embed, scale, classify; with `memory`, an encoder that was fitted before comes back."""
+    steps = [("embed", embed), ("scale", StandardScaler()), ("clf", classifier())]
+    return Pipeline(steps, memory=memory)
 
 
 def evaluate(model, X, y, cv, groups=None, n_jobs=None):
@@ -99,60 +102,41 @@ def evaluate(model, X, y, cv, groups=None, n_jobs=None):
     }
 
 
-def run_pipeline(scans, labels, n_jobs):
+def diagnosis(labels):
+    """True for autism."""
+    return (labels["diagnosis"] == "ASD").to_numpy()
+
+
+def run_pipeline(scans, labels, options):
     """Diagnosis by `Pipeline` under cross-validation, by site and at random, beside FC."""
-    y = (labels["diagnosis"] == "ASD").to_numpy()
-    sites = labels["site"].to_numpy()
+    y = diagnosis(labels)
     schemes = {
-        "7 site-grouped folds": (GroupKFold(7), sites),
+        "7 site-grouped folds": (GroupKFold(7), labels["site"].to_numpy()),
         "5 random folds": (StratifiedKFold(5, shuffle=True, random_state=0), None),
     }
     rows = []
-    models = {
-        "FC": connectivity(),
-        "FC^0.35": connectivity(0.35),
-        "BrainSymphony, untrained": BrainSymphonyTransformer(**SMALL | {"max_epochs": 0}),
-        "BrainSymphony": BrainSymphonyTransformer(**SMALL),
-    }
     for scheme, (cv, groups) in schemes.items():
+        models = {
+            "FC": connectivity(),
+            "FC^0.35": connectivity(0.35),
+            "BrainSymphony": BrainSymphonyTransformer(**SMALL),
+        }
         for name, features in models.items():
             start = time.perf_counter()
-            scores = evaluate(pipeline(features), scans, y, cv, groups, n_jobs)
+            model = pipeline(features, options.memory)
+            scores = evaluate(model, scans, y, cv, groups, options.n_jobs)
             minutes = (time.perf_counter() - start) / 60
             rows.append({"folds": scheme, "features": name} | scores | {"minutes": minutes})
             write("pipeline", pd.DataFrame(rows))
     return pd.DataFrame(rows)
 
 
-def largest_sites(scans, labels, n_sites=2):
-    """A cohort of the size that most users have: the scans of a few sites."""
-    chosen = labels["site"].isin(labels["site"].value_counts().index[:n_sites]).to_numpy()
-    kept = [scan for scan, use in zip(scans, chosen, strict=True) if use]
-    return kept, labels[chosen]
-
-
-def run_grid(scans, labels, n_jobs):
-    """`GridSearchCV` over readout, width and penalty, inside outer folds."""
-    scans, labels = largest_sites(scans, labels)
-    y = (labels["diagnosis"] == "ASD").to_numpy()
-    model = pipeline(BrainSymphonyTransformer(**SMALL | {"max_epochs": 1}))
-    grid = {
-        "embed__readout": ["mean", "connectivity"],
-        "embed__dim": [16, 32],
-        "clf__C": [1e-3, 1e-1],
-    }
-    search = GridSearchCV(model, grid, scoring="roc_auc", cv=3, n_jobs=n_jobs)
-    search.fit(scans, y)
-    columns = [f"param_{name}" for name in grid] + ["mean_test_score", "std_test_score"]
-    return pd.DataFrame(search.cv_results_)[columns]
-
-
-def run_union(scans, labels, n_jobs):
+def run_union(scans, labels, options):
     """A `FeatureUnion` of embedding and FC, beside each alone."""
-    scans, labels = largest_sites(scans, labels)
-    y = (labels["diagnosis"] == "ASD").to_numpy()
-    cv = StratifiedKFold(5, shuffle=True, random_state=0)
-    embed = BrainSymphonyTransformer(**SMALL | {"max_epochs": 1})
+    y, sites = diagnosis(labels), labels["site"].to_numpy()
+    # Inside a union, a step of its own keeps the encoder that `pipeline` has fitted on the fold.
+    steps = [("embed", BrainSymphonyTransformer(**SMALL)), ("keep", "passthrough")]
+    embed = Pipeline(steps, memory=options.memory)
     fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True)
     models = {
         "FC": fc,
@@ -160,31 +144,48 @@ def run_union(scans, labels, n_jobs):
         "FeatureUnion of both": FeatureUnion([("embed", embed), ("fc", fc)]),
     }
     rows = [
-        {"features": name} | evaluate(pipeline(features), scans, y, cv, n_jobs=n_jobs)
+        {"features": name}
+        | evaluate(pipeline(features), scans, y, GroupKFold(7), sites, options.n_jobs)
         for name, features in models.items()
     ]
     return pd.DataFrame(rows)
 
 
-def run_columns(scans, labels, n_jobs):
+def run_columns(scans, labels, options):
     """A `ColumnTransformer` that adds age to a table of scans."""
-    scans, labels = largest_sites(scans, labels)
-    y = (labels["diagnosis"] == "ASD").to_numpy()
+    y, sites = diagnosis(labels), labels["site"].to_numpy()
     series = pd.Series(scans, index=labels.index, dtype=object)
     table = pd.DataFrame({"timeseries": series, "age": labels["age"]})
-    cv = StratifiedKFold(5, shuffle=True, random_state=0)
-    embed = BrainSymphonyTransformer(**SMALL | {"max_epochs": 1})
-    both = ColumnTransformer([("embed", embed, ["timeseries"]), ("age", "passthrough", ["age"])])
+    steps = [("embed", BrainSymphonyTransformer(**BRIEF)), ("keep", "passthrough")]
+    embed = ("embed", Pipeline(steps, memory=options.memory), ["timeseries"])
+    age = ("age", "passthrough", ["age"])
     models = {
-        "age": ColumnTransformer([("age", "passthrough", ["age"])]),
-        "embedding": ColumnTransformer([("embed", embed, ["timeseries"])]),
-        "ColumnTransformer of both": both,
+        "age": ColumnTransformer([age]),
+        "embedding": ColumnTransformer([embed]),
+        "ColumnTransformer of both": ColumnTransformer([embed, age]),
     }
     rows = [
-        {"features": name} | evaluate(pipeline(features), table, y, cv, n_jobs=n_jobs)
+        {"features": name}
+        | evaluate(pipeline(features), table, y, GroupKFold(3), sites, options.n_jobs)
         for name, features in models.items()
     ]
     return pd.DataFrame(rows)
+
+
+def run_grid(scans, labels, options):
+    """`GridSearchCV` over readout, width and penalty; one pretraining for all penalties."""
+    grid = {
+        "embed__readout": ["mean", "connectivity"],
+        "embed__dim": [16, 32],
+        "clf__C": [1e-3, 1e-1],
+    }
+    model = pipeline(BrainSymphonyTransformer(**BRIEF), options.memory)
+    search = GridSearchCV(
+        model, grid, scoring="roc_auc", cv=GroupKFold(3), n_jobs=options.n_jobs, refit=False
+    )
+    search.fit(scans, diagnosis(labels), groups=labels["site"].to_numpy())
+    columns = [f"param_{name}" for name in grid] + ["mean_test_score", "std_test_score"]
+    return pd.DataFrame(search.cv_results_)[columns]
 
 
 def ridge_r2(train, test, masks):
@@ -224,7 +225,7 @@ def permute_visible(scan, mask, rng):
     return permuted
 
 
-def run_reconstruction(scans, labels, n_jobs):
+def run_reconstruction(scans, labels, options):
     """Masked-ROI R² on held-out sites with half of the ROIs hidden, beside ridge."""
     held_out = labels["site"].isin(HELD_OUT_SITES).to_numpy()
     train = [scan for scan, out in zip(scans, held_out, strict=True) if not out]
@@ -260,9 +261,9 @@ def write(section, table):
 SECTIONS = {
     "reconstruction": run_reconstruction,
     "pipeline": run_pipeline,
-    "grid": run_grid,
     "union": run_union,
     "columns": run_columns,
+    "grid": run_grid,
 }
 
 
@@ -272,12 +273,15 @@ def main():
     parser.add_argument("sections", nargs="*", choices=list(SECTIONS), default=[])
     parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--n-jobs", type=int, default=None)
-    arguments = parser.parse_args()
-    scans, labels = load(arguments.data)
-    for section in arguments.sections or SECTIONS:
-        table = SECTIONS[section](scans, labels, arguments.n_jobs)
-        write(section, table)
-        print(f"\n{section}\n{table.to_string(index=False)}", flush=True)
+    parser.add_argument("--memory", help="folder that keeps fitted encoders; empty it after edits")
+    options = parser.parse_args()
+    scans, labels = load(options.data)
+    with tempfile.TemporaryDirectory() as scratch:
+        options.memory = options.memory or scratch
+        for section in options.sections or SECTIONS:
+            table = SECTIONS[section](scans, labels, options)
+            write(section, table)
+            print(f"\n{section}\n{table.to_string(index=False)}", flush=True)
 
 
 if __name__ == "__main__":

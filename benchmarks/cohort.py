@@ -1,8 +1,8 @@
 """What was planted in simulated cohorts, predicted from each embedding and from plain features.
 
-Run ``python -m benchmarks.cohort``; it writes ``benchmarks/results/cohort.md``: means over cohorts
+Run ``python -m benchmarks.cohort``; it writes ``benchmarks/results/cohort_missing_PERCENT.md``: means over cohorts
 (seeds) of the pooled scores that `make demo` prints, with the sizes of `make demo`, all subjects
-having both modalities, or a tenth of them lacking one.
+having both modalities, or a share of them lacking one (``--missing``).
 """
 
 import argparse
@@ -42,7 +42,7 @@ def score(seed, missing):
     return scores["score"].rename(seed)
 
 
-def summarise(scores, missing):
+def summarise(scores):
     """Mean over cohorts, its standard error, and how often the fused embedding is better."""
     wide = pd.concat(scores, axis=1)
     fused = wide.xs("fused embedding", level="method").reindex(wide.index, level="target")
@@ -56,7 +56,6 @@ def summarise(scores, missing):
             ],
         }
     )
-    table.insert(0, "lacking a modality", f"{missing:.0%}")
     return table.reset_index()
 
 
@@ -64,16 +63,15 @@ def main():
     """Score cohorts side by side, and write their means."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n-cohorts", type=int, default=4)
+    parser.add_argument("--missing", type=float, default=0.0)
     parser.add_argument("--n-jobs", type=int, default=1)
     arguments = parser.parse_args()
-    tables = []
-    for missing in (0.0, 0.1):
-        jobs = (delayed(score)(seed, missing) for seed in range(arguments.n_cohorts))
-        tables.append(summarise(Parallel(arguments.n_jobs)(jobs), missing))
-        RESULTS.mkdir(exist_ok=True)
-        text = pd.concat(tables).to_markdown(index=False, floatfmt=".3f")
-        call = f"python -m benchmarks.cohort --n-cohorts {arguments.n_cohorts}"
-        (RESULTS / "cohort.md").write_text(f"<!-- {call} -->\n{text}\n")
+    jobs = (delayed(score)(seed, arguments.missing) for seed in range(arguments.n_cohorts))
+    text = summarise(Parallel(arguments.n_jobs)(jobs)).to_markdown(index=False, floatfmt=".3f")
+    call = f"--n-cohorts {arguments.n_cohorts} --missing {arguments.missing}"
+    RESULTS.mkdir(exist_ok=True)
+    target = RESULTS / f"cohort_missing_{arguments.missing:.0%}.md".replace("%", "")
+    target.write_text(f"<!-- python -m benchmarks.cohort {call} -->\n{text}\n")
     print(text)
 
 
