@@ -1,8 +1,8 @@
 """What was planted in simulated cohorts, predicted from each embedding and from plain features.
 
-Run ``python -m benchmarks.cohort``; it writes ``benchmarks/results/cohort_missing_PERCENT.md``: means over cohorts
-(seeds) of the pooled scores that `make demo` prints, with the sizes of `make demo`, all subjects
-having both modalities, or a share of them lacking one (``--missing``).
+Run ``python -m benchmarks.cohort``; it writes ``benchmarks/results/cohort_missing_PERCENT.md``:
+means over cohorts (seeds) of the pooled scores that `make demo` prints, with the sizes of
+`make demo`, all subjects having both modalities, or a share of them lacking one (``--missing``).
 """
 
 import argparse

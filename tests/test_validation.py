@@ -479,3 +479,59 @@ def test_real_scans_pass_and_their_transposes_do_not(shared_data):
         check_scans(X)
     square = [s[:78] for s in some]
     raises(ValueError, "look transposed", check_scans, [s.T for s in square])
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ("derivatives", TypeError, "read_cohort"),
+        (np.zeros((3, 4, 5, 6)), ValueError, "parcellate"),
+        (torch.zeros(3, 20, 5), ValueError, r"numpy\(\)"),
+        (table().to_numpy(), TypeError, "DataFrame itself"),
+        (list(connectomes()), ValueError, "modality='structural'"),
+        (connectomes(), ValueError, "modality='structural'"),
+        (table(timeseries=but_one(scans(), "")), ValueError, r"row 1 \(sub-1\)"),
+        (table(timeseries=but_one(scans(), "no.npy")), FileNotFoundError, r"row 1 \(sub-1\)"),
+    ],
+)
+def test_what_users_try(X, error, message):
+    with pytest.raises(error, match=message):
+        BrainSymphonyTransformer(**TINY).fit(X)
+
+
+def test_sizes_that_follow_from_X_are_refused():
+    for extra in ({"n_rois": 5}, {"modules": ("spatial",)}):
+        with pytest.raises(ValueError, match="follow from X"):
+            BrainSymphonyTransformer(**TINY | {"encoder": extra}).fit(scans())
+
+
+def test_y_in_another_order_is_refused():
+    y = pd.Series([1.0, 2.0, 3.0, 5.0], index=table().index)
+    with pytest.raises(ValueError, match=r"y\.loc\[X\.index\]"):
+        BrainSymphonyRegressor(**TINY).fit(table(), y[::-1])
+
+
+def test_text_is_no_target_of_a_regressor():
+    with pytest.raises(ValueError, match="BrainSymphonyClassifier"):
+        BrainSymphonyRegressor(**TINY).fit(scans(), ["F", "M", "F", "M"])
+
+
+def test_a_column_that_looks_like_scans_but_is_not_read_is_named():
+    misspelt = table().rename(columns={"connectome": "connectomes"})
+    with pytest.warns(UserWarning, match="'connectomes' holds arrays"):
+        check_scans(misspelt)
+
+
+@pytest.mark.parametrize("place", ["index", "column", "level"])
+def test_participants_are_known_by_their_name(place):
+    ids = [50952, 50953, 50952, 50953]
+    given = table().reset_index(drop=True)
+    if place == "column":
+        given["participant_id"] = ids
+    elif place == "index":
+        given.index = pd.Index(ids, name="participant_id")
+    else:
+        levels = [["rest1", "rest1", "rest2", "rest2"], ids]
+        given.index = pd.MultiIndex.from_arrays(levels, names=["run", "participant_id"])
+    assert check_scans(given).groups == ids
+    assert check_scans(table().reset_index(drop=True)).groups == [0, 1, 2, 3]

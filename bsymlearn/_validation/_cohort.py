@@ -122,6 +122,16 @@ def check_axis_order(series: list[np.ndarray]) -> None:
         )
 
 
+def check_is_no_connectome(series: list[np.ndarray]) -> None:
+    """Refuse time series that all are square and symmetric: they are connectomes."""
+    if series and all(s.shape[0] == s.shape[1] > 2 and np.array_equal(s, s.T) for s in series):
+        raise ValueError(
+            f"The time series are square and symmetric, shape {series[0].shape}, so they look like "
+            "connectomes. Set modality='structural', or put them in the column 'connectome' of a "
+            "DataFrame."
+        )
+
+
 def _lag_one(series):
     """Mean lag-1 autocorrelation along the first axis."""
     centred = series - series.mean(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -72,6 +73,24 @@ def check_is_numeric(X: Any) -> None:
                 f"{other[:5]} are not numeric. Name the column that holds the arrays, or the paths "
                 "to them, 'timeseries' or 'connectome'."
             )
+    elif isinstance(X, str | PathLike):
+        raise TypeError(
+            f"X is the path {str(X)!r}, but a table of scans is expected. Give "
+            "bsymlearn.read_cohort(X)."
+        )
+    elif getattr(X, "ndim", 0) > 3 or (
+        getattr(X, "ndim", 0) == 3 and not hasattr(X, "__array_ufunc__")
+    ):
+        raise ValueError(
+            f"X is a {type(X).__name__} of shape {tuple(X.shape)}, but scans are a numpy array "
+            "(n_subjects, n_timepoints, n_rois). Convert tensors by X.numpy(), and parcellate "
+            "images first."
+        )
+    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == object:
+        raise TypeError(
+            "X is a 2-D array of objects, which has lost the names of its columns. Give the "
+            "DataFrame itself, with its columns 'timeseries' and 'connectome'."
+        )
     elif isinstance(X, dict):
         raise TypeError(
             f"X is a dict with the keys {[str(key) for key in X][:5]}, but a table of scans is a "
@@ -153,17 +172,38 @@ def collect(X: Any, modality: str) -> Cells:
 
 def _collect_table(X, modality):
     labels = [f"row {i} ({_index_text(key)})" for i, key in enumerate(X.index)]
-    # Without named participants every row is a participant of its own.
-    named = X.index.nlevels > 1 or not pd.api.types.is_integer_dtype(X.index)
-    groups = list(X.index.get_level_values(0)) if named else list(range(len(X)))
     used = modality_columns(X, modality)
+    _warn_of_unread(X)
     columns = [
         _read_column(list(X[name]) if name in used else [None] * len(X), labels, read)
         for name, read in (("timeseries", read_timeseries), ("connectome", read_connectome))
     ]
     (series, series_names), (connectomes, connectome_names) = columns
     names = list(zip(series_names, connectome_names, strict=True))
-    return Cells(series, connectomes, names, labels, groups, "table")
+    return Cells(series, connectomes, names, labels, _participants(X), "table")
+
+
+def _participants(X):
+    """Tell whose each row is: by "participant_id", else by text or several levels in the index."""
+    if "participant_id" in X.index.names:
+        return list(X.index.get_level_values("participant_id"))
+    if "participant_id" in X.columns:
+        return list(X["participant_id"])
+    if X.index.nlevels > 1 or not pd.api.types.is_integer_dtype(X.index):
+        return list(X.index.get_level_values(0))
+    return list(range(len(X)))  # numbered rows: each a participant of its own
+
+
+def _warn_of_unread(X):
+    """Warn of columns that hold matrices under a name that is not read."""
+    for name in X.columns.difference(list(COLUMNS)):
+        cells = X[name].dropna() if X[name].dtype == object else []
+        if len(cells) and getattr(cells.iloc[0], "ndim", 0) == 2:
+            warnings.warn(
+                f"The column {name!r} holds arrays, but only 'timeseries' and 'connectome' are "
+                "read. Rename it if it is one of them.",
+                stacklevel=2,
+            )
 
 
 def _index_text(key):
@@ -178,6 +218,15 @@ def _column_names(array):
     return list(columns)
 
 
+def _read_file(path, label, read):
+    if not str(path).strip():
+        raise ValueError(f"The cell of {label} is empty text. Give a path, or None.")
+    try:
+        return read(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f"{label}: {error}") from error
+
+
 def _read_column(cells: list, labels: list[str], read: Callable) -> tuple[list, list]:
     """Turn cells (array, path, None or NaN) into arrays; gives arrays and ROI names."""
     arrays, names = [], []
@@ -186,7 +235,7 @@ def _read_column(cells: list, labels: list[str], read: Callable) -> tuple[list, 
         if pd.api.types.is_scalar(cell) and pd.isna(cell):
             cell = None
         elif isinstance(cell, str | PathLike):
-            cell, own = read(cell)
+            cell, own = _read_file(cell, label, read)
         elif not hasattr(cell, "shape") and not isinstance(cell, list):
             raise TypeError(
                 f"The cell of {label} is a {type(cell).__name__}, but a cell holds an array "

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bsymlearn._validation._arrays import check_connectome, check_series
-from bsymlearn._validation._cohort import check_axis_order, check_n_rois, match_names
+from bsymlearn._validation._cohort import (
+    check_axis_order,
+    check_is_no_connectome,
+    check_n_rois,
+    match_names,
+)
 from bsymlearn._validation._forms import COLUMNS, Cells, collect
 
 
@@ -116,6 +121,7 @@ def check_scans(
     else:
         reference = None
     if not univariate:
+        check_is_no_connectome([s for s in series if s is not None])
         # With the right number of ROIs only a square scan can still be transposed.
         check_axis_order(
             [s for s in series if s is not None and (n_rois is None or len(s) == n_rois)]

@@ -22,7 +22,7 @@ class LearnablePositions(nn.Module):
         return self.table[: self.n_rois]
 
     @torch.no_grad()
-    def start(self, table: Tensor) -> None:
+    def set_table(self, table: Tensor) -> None:
         """Set the positions (R, D) that training starts from."""
         self.table[: self.n_rois] = table.to(self.table)
 

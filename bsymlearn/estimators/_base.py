@@ -160,8 +160,7 @@ class BrainSymphonyEstimator(BaseEstimator):
     @contextmanager
     def _seeded(self) -> Iterator[None]:
         """Run with our own torch seed, and leave the global generators as they were."""
-        cuda = [torch.device(self.device_)] if self.device_.startswith("cuda") else []
-        with torch.random.fork_rng(devices=cuda):
+        with torch.random.fork_rng():
             torch.manual_seed(self.seed_)
             yield
 
@@ -207,7 +206,22 @@ class BrainSymphonyEstimator(BaseEstimator):
     def _fit_readout(self, prepared: list[PreparedScan], weight: np.ndarray | None = None) -> None:
         """Learn what the readout subtracts, or puts in for what a scan lacks, over these scans."""
         weight = np.ones(len(prepared)) if weight is None else weight
-        kind = readout_kind(self.readout, self.modality_)
+        kind = readout_kind(self.readout, self.modality_, self.n_rois_)
+        mean_latent = torch.zeros(self.n_rois_, self.module_.config.dim)
+        if kind in ("connectivity", "moments"):
+            mean_latent = self._mean_latent(prepared, weight, kind)
+        self.readout_ = Readout(kind, mean_latent, self.spectral_power)
+        self._n_features_out = self.readout_.n_outputs
+        has = [
+            i for i, scan in enumerate(prepared) if scan.timeseries is not None and weight[i] > 0
+        ]
+        if kind == "moments" and has:
+            similarity = self._embed([prepared[i] for i in has])[:, : len(self.readout_.rows)]
+            mean_similarity = np.average(similarity, axis=0, weights=weight[has])
+            self.readout_.mean_similarity.copy_(torch.from_numpy(mean_similarity))
+
+    def _mean_latent(self, prepared, weight, kind):
+        """Average latents over scans, (R, D); each branch's, (R, 2 D), over those that have it."""
         branches = 2 if kind == "moments" else 1
         shape = (self.n_rois_, branches, self.module_.config.dim)
         total = torch.zeros(shape, dtype=torch.float64)
@@ -218,14 +232,7 @@ class BrainSymphonyEstimator(BaseEstimator):
             mean = latents.double().mean(dim=0).view(shape)
             total += float(share) * mean
             mass += float(share) * mean.any(dim=2).any(dim=0)[:, None]
-        mean_latent = (total / mass.clamp(min=1e-12)).flatten(1).float()
-        self.readout_ = Readout(kind, mean_latent, self.spectral_power)
-        self._n_features_out = self.readout_.n_outputs
-        if self.readout_.kind == "moments":
-            has = [i for i, scan in enumerate(prepared) if scan.timeseries is not None]
-            similarity = self._embed([prepared[i] for i in has])[:, : len(self.readout_.rows)]
-            mean_similarity = np.average(similarity, axis=0, weights=weight[has])
-            self.readout_.mean_similarity.copy_(torch.from_numpy(mean_similarity))
+        return (total / mass.clamp(min=1e-12)).flatten(1).float()
 
     def _embed(self, prepared: list[PreparedScan]) -> np.ndarray:
         """Embed scans; (n_scans, n_outputs) float32."""

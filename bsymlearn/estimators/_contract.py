@@ -46,6 +46,12 @@ def encoder_config(estimator: Any, scans: Scans) -> EncoderConfig:
             f"encoder has {doubled}, which are parameters of {type(estimator).__name__} itself. "
             f"Give them there: {doubled[0]}={extra[doubled[0]]!r}."
         )
+    implied = sorted(set(extra) & {"n_rois", "modules"})
+    if implied:
+        raise ValueError(
+            f"encoder has {implied}, but these follow from X. Leave them out; set modality to "
+            "choose the parts of the encoder."
+        )
     return EncoderConfig.from_dict(sizes | extra)
 
 

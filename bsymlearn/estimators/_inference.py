@@ -14,12 +14,12 @@ _LATENTS = {"functional": "functional", "structural": "structural", "multimodal"
 _BATCH_SIZE = 8
 
 
-def latents_for(output: EncoderOutput, modality: str, readout: str | None = None) -> torch.Tensor:
+def latents_for(output: EncoderOutput, modality: str, kind: str | None = None) -> torch.Tensor:
     """Return the latents (W, R, D) that a readout takes; moments those of both branches.
 
     Multimodal moments take functional and structural latents, (W, R, 2 D), before the gate.
     """
-    if modality == "multimodal" and readout == "moments":
+    if modality == "multimodal" and kind == "moments":
         assert output.functional is not None and output.structural is not None
         return torch.cat([output.functional, output.structural], dim=-1)
     return getattr(output, _LATENTS[modality])
@@ -61,16 +61,17 @@ class Inference:
         return self.module(**batch, gradients=self.gradients)
 
     def latents(
-        self, prepared: list[PreparedScan], readout: str | None = None
+        self, prepared: list[PreparedScan], kind: str | None = None
     ) -> Iterator[torch.Tensor]:
         """Iterate over scans; gives the ROI latents of their windows, (W_i, R, D), on the CPU."""
         pending: list[torch.Tensor] = []
         current = 0
         for part, batch in self.windows(prepared):
-            latents = latents_for(self.forward(batch), self.modality, readout).cpu()
+            latents = latents_for(self.forward(batch), self.modality, kind).cpu()
             for (owner, _), window in zip(part, latents, strict=False):
                 if owner != current:
                     yield torch.stack(pending)
                     pending, current = [], owner
                 pending.append(window)
-        yield torch.stack(pending)
+        if pending:
+            yield torch.stack(pending)

@@ -7,10 +7,11 @@ READOUTS = ("connectivity", "flatten", "mean", "moments")
 _EPS = 1e-8
 
 
-def readout_kind(readout: str, modality: str) -> str:
-    """Say which readout "moments" is where there is one modality."""
+def readout_kind(readout: str, modality: str, n_rois: int) -> str:
+    """Say what a readout is for this modality, and for one ROI, which has no connectivity."""
     alone = {"functional": "connectivity", "structural": "flatten"}
-    return alone.get(modality, readout) if readout == "moments" else readout
+    kind = alone.get(modality, readout) if readout == "moments" else readout
+    return "flatten" if n_rois < 2 and kind in ("connectivity", "moments") else kind
 
 
 class Readout(nn.Module):
@@ -27,7 +28,7 @@ class Readout(nn.Module):
     Parameters
     ----------
     kind : {"connectivity", "flatten", "mean", "moments"}
-        With fewer than two ROIs there is no connectivity: "flatten" stands in.
+        As `readout_kind` gives it.
     mean_latent : Tensor of shape (R, D)
         Learned from training scans; (R, 2 D) for "moments", functional and structural ones.
     spectral_power : float, default=1.0
@@ -47,8 +48,7 @@ class Readout(nn.Module):
     def __init__(self, kind: str, mean_latent: torch.Tensor, spectral_power: float = 1.0):
         super().__init__()
         n_rois = len(mean_latent)
-        second_order = kind in ("connectivity", "moments")
-        self.kind = "flatten" if second_order and n_rois < 2 else kind
+        self.kind = kind
         self.spectral_power = spectral_power
         self.register_buffer("mean_latent", mean_latent)
         rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1).unbind()

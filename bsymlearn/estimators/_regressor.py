@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.linear_model import Ridge
@@ -221,6 +222,11 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
             raise ValueError(
                 "BrainSymphonyRegressor requires y to be passed, but the target y is None. Give a "
                 "number for each scan."
+            )
+        if pd.api.types.infer_dtype(y) == "string":
+            raise ValueError(
+                "y holds text, but BrainSymphonyRegressor predicts numbers. Give numbers, or use "
+                "BrainSymphonyClassifier for classes."
             )
         y = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
         if len(y) != n_scans:

@@ -7,10 +7,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from bsymlearn._validation import is_table
 from bsymlearn.estimators._base import BrainSymphonyEstimator
 from bsymlearn.estimators._finetuning import (
     FineTuning,
@@ -50,6 +52,7 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any):
         """Check all, encode, solve the head, then fine-tune."""
         self._check_recipe()
+        _check_order(X, y)
         scans = self._start(X)
         target, implied_weight = self._targets(y, len(scans))
         sample_weight = _check_sample_weight(
@@ -151,3 +154,14 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         with torch.inference_mode():
             # Row by row: float32 sums depend on the shape of a batch in their last digits.
             return np.concatenate([self.head_(row[None]).numpy() for row in features])
+
+
+def _check_order(X, y):
+    """Refuse y of the same rows as X in another order: it would be used by position."""
+    if not (is_table(X) and isinstance(y, pd.Series)) or X.index.equals(y.index):
+        return
+    if len(X) == len(y) and X.index.is_unique and y.index.isin(X.index).all():
+        raise ValueError(
+            "y has the rows of X in another order, but rows are matched by position. Give "
+            "y.loc[X.index]."
+        )

@@ -74,6 +74,11 @@ def attach_participants(table: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     scans = table.index.droplevel(others) if others else table.index
     known = scans.isin(people.index)
     without_scan = int((~people.index.isin(scans)).sum())
+    if not known.any():
+        raise ValueError(
+            f"No participant of {path} has a scan: the table has {list(people.index[:3])}, the "
+            f"scans {list(scans[:3])}. Rename one of them, or give participants=None."
+        )
     if without_scan:
         warnings.warn(
             f"{without_scan} of {len(people)} rows of {path.name} have no scan and are left out.",

@@ -56,11 +56,15 @@ def make_evaluation(
 
     def evaluate(trained: nn.Module) -> dict[str, float]:
         sums: dict[str, list] = {"loss": [], "error": [], "spread": []}
-        for n_windows, batch in batches:
-            moved = {name: tensor.to(settings.device) for name, tensor in batch.items()}
-            output = trained(**moved)
-            for name, values in sums.items():
-                values.append(output[name][:n_windows].double().cpu().numpy())
+        # What the stages hide beside `hidden` is drawn inside: the same after every epoch, and
+        # without a trace in the random numbers of training.
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            for n_windows, batch in batches:
+                moved = {name: tensor.to(settings.device) for name, tensor in batch.items()}
+                output = trained(**moved)
+                for name, values in sums.items():
+                    values.append(output[name][:n_windows].cpu().double().numpy())
         total = {name: np.concatenate(values) for name, values in sums.items()}
         r2 = pooled_r2(float(total["error"].sum()), float(total["spread"].sum()))
         return {"valid_loss": float(total["loss"].mean()), "valid_r2": r2}

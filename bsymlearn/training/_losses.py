@@ -20,15 +20,18 @@ def hidden_error(
     Returns
     -------
     loss : Tensor of shape (B,)
-        1 for a model that predicts the mean, 0 where a sample hides nothing.
+        1 for a model that predicts the mean, 0 where a sample hides nothing. In units of
+        the target where that does not vary.
     """
     squared = (predicted - target).square().masked_fill(~hidden, 0.0).sum(dim=(1, 2))
     n_hidden = hidden.sum(dim=(1, 2)).clamp(min=1)
     n_valid = valid.sum(dim=(1, 2)).clamp(min=1)
     known = target.masked_fill(~valid, 0.0)
-    mean = known.sum(dim=(1, 2)) / n_valid
-    variance = known.square().sum(dim=(1, 2)) / n_valid - mean.square()
-    return squared / n_hidden / variance.clamp(min=1e-3)
+    mean = known.sum(dim=(1, 2), keepdim=True) / n_valid[:, None, None]
+    deviation = (target - mean).masked_fill(~valid, 0.0)  # squares of raw values would cancel
+    variance = deviation.square().sum(dim=(1, 2)) / n_valid
+    varies = variance > 1e-10 * known.square().sum(dim=(1, 2)) / n_valid
+    return squared / n_hidden / torch.where(varies, variance, 1.0)
 
 
 def connectivity_error(

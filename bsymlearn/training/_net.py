@@ -63,6 +63,20 @@ class Validation(Callback):
         net.module_.train(training)
 
 
+class Divergence(Callback):
+    """Stop training as soon as an epoch's loss is no number."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Raise FloatingPointError where the loss is not finite."""
+        loss = net.history[-1]["train_loss"]
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"Training diverged: the loss of epoch {len(net.history)} is {loss}, and lr is "
+                f"{net.lr}. Lower lr (1e-3 is a safe start), and check that "
+                "scaling is on."
+            )
+
+
 class WarmupCosine:
     """Share of the learning rate at each step: a linear rise, then half a cosine to zero."""
 
@@ -129,7 +143,7 @@ def train(
     """
     extra = dict(settings.net_params)
     n_batches = -(-len(dataset) // settings.batch_size)  # type: ignore[arg-type]
-    callbacks: list = []
+    callbacks: list = [("divergence", Divergence())]
     if evaluate is not None:
         callbacks.append(("validation", Validation(evaluate)))
         if settings.patience is not None:

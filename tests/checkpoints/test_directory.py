@@ -5,6 +5,8 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from bsymlearn import BrainSymphony, EncoderConfig, load_checkpoint, save_checkpoint
 
@@ -148,3 +150,10 @@ def test_sizes_that_do_not_fit_the_weights(model, tmp_path, change, message):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
         load_checkpoint(tmp_path)
+
+
+def test_a_pipeline_is_told_which_step_to_save(tmp_path):
+    pipeline = make_pipeline(StandardScaler()).fit([[0.0], [1.0]])
+    with pytest.raises(TypeError, match=r"pipeline\[0\]"):
+        save_checkpoint(pipeline, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -67,19 +67,19 @@ def test_moments_are_second_order_of_one_and_first_of_the_other_branch(latents, 
     [("functional", "connectivity"), ("structural", "flatten"), ("multimodal", "moments")],
 )
 def test_moments_of_one_modality(modality, expected):
-    assert readout_kind("moments", modality) == expected
-    assert readout_kind("mean", modality) == "mean"
+    assert readout_kind("moments", modality, 6) == expected
+    assert readout_kind("mean", modality, 6) == "mean"
+    assert readout_kind("moments", modality, 1) == "flatten"
+    assert readout_kind("connectivity", modality, 1) == "flatten"
 
 
 @pytest.mark.parametrize(
     ("kind", "n_rois", "expected"),
     [
         ("moments", 6, 45),
-        ("moments", 1, 10),
         ("mean", 6, 5),
         ("flatten", 6, 30),
         ("connectivity", 6, 15),
-        ("connectivity", 1, 5),
         ("connectivity", 2, 1),
     ],
 )

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bsymlearn import BrainSymphonyTransformer, load_checkpoint, save_checkpoint
+from bsymlearn import BrainSymphonyTransformer, load_checkpoint, make_cohort, save_checkpoint
 from bsymlearn.preprocessing import scale_connectome
 
 TOLERANCE = {"rtol": 0, "atol": 1e-6}
@@ -282,3 +282,39 @@ def test_moments_of_one_modality_are_its_own_readout(tiny, cohort, modality):
         for readout in ("moments", other)
     )
     np.testing.assert_array_equal(moments, plain)
+
+
+def test_moments_of_one_roi(tiny):
+    rng = np.random.default_rng(0)
+    cells = {
+        "timeseries": list(rng.normal(size=(6, 30, 1))),
+        "connectome": list(np.ones((6, 1, 1))),
+    }
+    table = pd.DataFrame({name: pd.Series(cell, dtype=object) for name, cell in cells.items()})
+    model = BrainSymphonyTransformer(readout="moments", max_epochs=0, **tiny)
+    assert np.isfinite(model.fit_transform(table)).all()
+
+
+def test_pretraining_with_hardly_any_series(tiny):
+    table = make_cohort(12, n_rois=8, n_timepoints=40, n_networks=2, random_state=0)
+    table["timeseries"] = [None] * 11 + [table["timeseries"].iloc[0]]
+    for seed in range(6):  # in some of which the only series is held out
+        model = BrainSymphonyTransformer(
+            readout="moments", max_epochs=1, **tiny | {"random_state": seed}
+        )
+        assert np.isfinite(model.fit_transform(table)).all()
+
+
+def test_pretraining_further_keeps_what_was_learned(tiny, functional, series):
+    further = BrainSymphonyTransformer(
+        pretrained=functional.module_, max_epochs=1, lr=1e-8, random_state=0
+    ).fit(series)
+    for name in ("spatial.positions.table", "perceiver.latents"):
+        before, after = (m.module_.state_dict()[name] for m in (functional, further))
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
+
+
+def test_divergence_stops_with_what_to_do(tiny, series):
+    model = BrainSymphonyTransformer(max_epochs=5, **tiny | {"lr": 1e6, "scaling": None})
+    with pytest.raises(FloatingPointError, match="Lower lr"):
+        model.fit([s * np.float32(1e18) for s in series])

@@ -84,3 +84,12 @@ def test_pooled_r2():
 
 def test_sample_mean():
     assert sample_mean({"loss": torch.tensor([1.0, 3.0])}, torch.zeros(2)) == 2
+
+
+def test_predicting_the_mean_costs_one_in_any_units():
+    rng = np.random.default_rng(0)
+    hidden = torch.ones(1, 50, 8, dtype=torch.bool)
+    for offset, scale in ((0, 1), (0, 1e-4), (1e4, 1), (3e4, 10)):
+        target = torch.from_numpy((offset + scale * rng.normal(size=(1, 50, 8))).astype("float32"))
+        predicted = target.double().mean().float().expand_as(target)
+        assert hidden_error(predicted, target, hidden, hidden).item() == pytest.approx(1, rel=0.02)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from bsymlearn.training import hide_edges, hide_entries, hide_rois, hide_spans
+from bsymlearn.training._masking import sample_times
 
 
 @pytest.fixture
@@ -68,3 +69,13 @@ def test_an_edge_is_hidden_once_off_the_diagonal_in_both_orientations():
     upper = edges & torch.ones(12, 12, dtype=torch.bool).triu(1)
     assert 0.4 < float(upper.sum() / edges.sum()) < 0.6
     assert torch.equal(edges, hide_edges(torch.rand(40, 12, 12), 0.2, seeded()))
+
+
+def test_sampled_times_are_distinct_and_valid_ones_first(valid):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        assert sample_times(valid, 20) is None
+        drawn = torch.stack([sample_times(valid, 12) for _ in range(20)])  # (20, B, 12)
+    assert all(len(set(row.tolist())) == 12 for row in drawn.flatten(0, 1))
+    assert (drawn[:, 1] < 12).all()  # the short scan: all of its times, none of the padding
+    assert len(set(drawn[:, 0].flatten().tolist())) == 20

@@ -193,6 +193,18 @@ def test_dropping_modalities_leaves_every_scan_one():
         assert float((~kept & both).sum() / both.sum()) == pytest.approx(0.25, abs=0.07)
 
 
+@pytest.mark.parametrize("stage", ["streams", "fusion", "joint"])
+def test_evaluation_is_fixed_in_every_stage(cohort, stage):
+    module = MaskedPretraining(build("multimodal"), stage, 0.5).eval()
+    evaluate = make_evaluation(
+        module, prepare(cohort, "multimodal")[:4], "multimodal", TrainingSettings()
+    )
+    state = torch.get_rng_state()
+    with torch.inference_mode():
+        assert evaluate(module) == evaluate(module)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_evaluation_is_fixed_and_matches_a_plain_computation(cohort):
     encoder = build("functional").eval()
     module = MaskedPretraining(encoder, "fusion", 0.5).eval()

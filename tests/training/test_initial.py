@@ -4,7 +4,7 @@ import torch
 
 from bsymlearn import BrainSymphony, EncoderConfig
 from bsymlearn.training._batches import PreparedScan
-from bsymlearn.training._start import aim_queries, connectivity_positions
+from bsymlearn.training._initial import aim_queries, connectivity_positions
 
 N_ROIS, STEPS = 12, 30
 

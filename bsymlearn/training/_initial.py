@@ -7,10 +7,11 @@ from bsymlearn.encoders import BrainSymphony
 from bsymlearn.training._batches import PreparedScan
 from bsymlearn.training._masking import sample_times
 
-_STD = 0.3
-_SHRINKAGE = 0.03
+_STD = 0.3  # that of random positions
+_SHRINKAGE = 0.03  # of the covariance towards its mean variance
+# Enough for a ROI among hundreds to find itself, too little for a softmax without gradient.
 _LARGEST_LOGIT = 15.0
-_KEYS_PER_ROI = 4
+_KEYS_PER_ROI = 4  # in each window: they are alike within a ROI
 
 
 def connectivity_positions(scans: list[PreparedScan], n_rois: int, dim: int) -> torch.Tensor:
@@ -34,7 +35,7 @@ def connectivity_positions(scans: list[PreparedScan], n_rois: int, dim: int) -> 
     """
     total, count = np.zeros((n_rois, n_rois)), np.zeros((n_rois, n_rois))
     for scan in scans:
-        if scan.timeseries is None or len(scan.timeseries) < 2:
+        if scan.timeseries is None or scan.usable is None or len(scan.timeseries) < 2:
             continue
         series = scan.timeseries[:, scan.usable].astype(np.float64)
         series -= series.mean(axis=0)
@@ -75,14 +76,17 @@ def aim_queries(
     """
     perceiver = encoder.part("perceiver")
     captured: list[torch.Tensor] = []
-    hook = perceiver.key.register_forward_hook(lambda *call: captured.append(call[2]))
+    hook = perceiver.key.register_forward_hook(lambda *call: captured.append(call[2].cpu()))
     exist = []
-    for batch in batches:
-        times = sample_times(batch["valid"], _KEYS_PER_ROI)
-        encoder(**batch, gradients=gradients, key_times=times)
-        valid = batch["valid"]
-        exist.append(valid if times is None else valid.take_along_dim(times[:, :, None], dim=1))
-    hook.remove()
+    try:
+        for batch in batches:
+            valid = batch["valid"]
+            times = sample_times(valid, _KEYS_PER_ROI)
+            encoder(**batch, gradients=gradients, key_times=times)
+            seen = valid if times is None else valid.take_along_dim(times[:, :, None], dim=1)
+            exist.append(seen.cpu())
+    finally:
+        hook.remove()
     weight = torch.cat(exist).transpose(1, 2).double()[..., None]  # (N, R, K, 1)
     keys = torch.cat(captured).double().unflatten(1, weight.shape[1:3])  # (N, R, K, D)
     count = weight.sum(dim=(0, 2)).clamp(min=1)  # (R, 1)
@@ -104,6 +108,7 @@ def aim_queries(
         own = (direction * difference).sum(dim=1).mean()
         scale = (_LARGEST_LOGIT / own.clamp(min=1e-9)).clamp(max=1.0)
         queries.append(scale * direction * direction.shape[1] ** 0.5)
-    query = torch.cat(queries, dim=1) - perceiver.query.bias.double()
-    wanted = torch.linalg.lstsq(perceiver.query.weight.double(), query.T).solution.T  # (R, D)
-    perceiver.latents.copy_(wanted - encoder.position_code(gradients).double())
+    query = torch.cat(queries, dim=1) - perceiver.query.bias.cpu().double()
+    projection = perceiver.query.weight.cpu().double()
+    wanted = torch.linalg.lstsq(projection, query.T).solution.T  # (R, D)
+    perceiver.latents.copy_(wanted - encoder.position_code(gradients).cpu().double())
