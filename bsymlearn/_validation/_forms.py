@@ -86,7 +86,7 @@ def check_is_numeric(X: Any) -> None:
             "(n_subjects, n_timepoints, n_rois). Convert tensors by X.numpy(), and parcellate "
             "images first."
         )
-    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == object:
+    elif _holds_arrays(X):
         raise TypeError(
             "X is a 2-D array of objects, which has lost the names of its columns. Give the "
             "DataFrame itself, with its columns 'timeseries' and 'connectome'."
@@ -98,6 +98,12 @@ def check_is_numeric(X: Any) -> None:
         )
     elif isinstance(X, list | tuple | pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1):
         _check_is_no_list_of_other(list(X))
+
+
+def _holds_arrays(X):
+    """Tell whether X is a 2-D array with arrays or paths in it."""
+    cells = X.ravel()[:100] if isinstance(X, np.ndarray) and X.dtype == object else ()
+    return any(isinstance(cell, np.ndarray | str | PathLike) for cell in cells) and X.ndim == 2
 
 
 def _check_is_no_list_of_other(items):

@@ -187,8 +187,8 @@ def _encoder(holder: Any) -> BrainSymphony:
         if hasattr(holder, "steps") or hasattr(holder, "best_estimator_"):
             raise TypeError(
                 f"save_checkpoint got a {type(holder).__name__}, which may hold an encoder in "
-                "one of its steps. Pass that step (pipeline[0], search.best_estimator_[0]); joblib.dump keeps "
-                "whole pipelines."
+                "one of its steps. Pass that step (pipeline[0], search.best_estimator_[0]); "
+                "joblib.dump keeps whole pipelines."
             )
         check_is_fitted(holder, "module_")
         holder = holder.module_

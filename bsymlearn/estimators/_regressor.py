@@ -223,7 +223,7 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
                 "BrainSymphonyRegressor requires y to be passed, but the target y is None. Give a "
                 "number for each scan."
             )
-        if pd.api.types.infer_dtype(y) == "string":
+        if pd.api.types.infer_dtype(np.asarray(y), skipna=True) == "string":
             raise ValueError(
                 "y holds text, but BrainSymphonyRegressor predicts numbers. Give numbers, or use "
                 "BrainSymphonyClassifier for classes."

@@ -34,6 +34,13 @@ def test_participants_that_do_not_match(tmp_path):
     assert table["age"].isna().tolist() == [False, True]
 
 
+def test_no_participant_that_matches_is_an_error(tmp_path):
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tage\nsub-1\t20\nsub-2\t30\n")
+    with pytest.raises(ValueError, match=r"'sub-1'.*'sub-001'.*Rename"):
+        attach_participants(scans("sub-001", "sub-002"), path)
+
+
 def test_rows_per_session(tmp_path):
     path = tmp_path / "participants.tsv"
     path.write_text("participant_id\tsession_id\tage\nsub-1\tses-b\t21\nsub-1\tses-a\t20\n")
