@@ -1,8 +1,8 @@
 """BrainSymphony on 600 real scans of ABIDE I, beside functional connectivity.
 
 Run ``python -m benchmarks.abide [SECTION ...] --data ../shared/data`` with sections out of
-"reconstruction", "pipeline", "grid", "union" and "columns" (default: all). Each section writes
-its part of ``benchmarks/results/abide_SECTION.md``. Pretraining happens inside the training folds.
+"reconstruction", "pipeline", "random_folds", "union", "columns" and "grid" (default: all). Each
+writes ``benchmarks/results/abide_SECTION.md``. Pretraining happens inside the training folds.
 """
 
 import argparse
@@ -107,85 +107,99 @@ def diagnosis(labels):
     return (labels["diagnosis"] == "ASD").to_numpy()
 
 
-def run_pipeline(scans, labels, options):
-    """Diagnosis by `Pipeline` under cross-validation, by site and at random, beside FC."""
-    y = diagnosis(labels)
-    schemes = {
-        "7 site-grouped folds": (GroupKFold(7), labels["site"].to_numpy()),
-        "5 random folds": (StratifiedKFold(5, shuffle=True, random_state=0), None),
-    }
+def score_all(models, X, labels, cv, options):
+    """Score methods on the same folds; site groups where `cv` heeds them. A row a method."""
+    y, sites = diagnosis(labels), labels["site"].to_numpy()
     rows = []
-    for scheme, (cv, groups) in schemes.items():
-        models = {
-            "FC": connectivity(),
-            "FC^0.35": connectivity(0.35),
-            "BrainSymphony": BrainSymphonyTransformer(**SMALL),
-        }
-        for name, features in models.items():
-            start = time.perf_counter()
-            model = pipeline(features, options.memory)
-            scores = evaluate(model, scans, y, cv, groups, options.n_jobs)
-            minutes = (time.perf_counter() - start) / 60
-            rows.append({"folds": scheme, "features": name} | scores | {"minutes": minutes})
-            write("pipeline", pd.DataFrame(rows))
+    for name, features in models.items():
+        start = time.perf_counter()
+        scores = evaluate(pipeline(features, options.memory), X, y, cv, sites, options.n_jobs)
+        print(f"{name}: {(time.perf_counter() - start) / 60:.1f} min", flush=True)
+        folds = f"{cv.get_n_splits()} {'by site' if isinstance(cv, GroupKFold) else 'random'}"
+        rows.append({"folds": folds, "features": name} | scores)
     return pd.DataFrame(rows)
+
+
+def kept(embed, options):
+    """A step for unions that keeps the encoder which another section has fitted on the fold."""
+    return Pipeline([("embed", embed), ("keep", "passthrough")], memory=options.memory)
+
+
+def run_pipeline(scans, labels, options, cv=None):
+    """Diagnosis by `Pipeline` under cross-validation with site groups, beside FC."""
+    models = {
+        "FC": connectivity(),
+        "FC^0.35": connectivity(0.35),
+        "BrainSymphony": BrainSymphonyTransformer(**SMALL),
+    }
+    return score_all(models, scans, labels, cv or GroupKFold(7), options)
+
+
+def run_random_folds(scans, labels, options):
+    """The same where test sites are known from training."""
+    cv = StratifiedKFold(5, shuffle=True, random_state=0)
+    return run_pipeline(scans, labels, options, cv)
 
 
 def run_union(scans, labels, options):
     """A `FeatureUnion` of embedding and FC, beside each alone."""
-    y, sites = diagnosis(labels), labels["site"].to_numpy()
-    # Inside a union, a step of its own keeps the encoder that `pipeline` has fitted on the fold.
-    steps = [("embed", BrainSymphonyTransformer(**SMALL)), ("keep", "passthrough")]
-    embed = Pipeline(steps, memory=options.memory)
-    fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True)
+    embed = kept(BrainSymphonyTransformer(**SMALL), options)
     models = {
-        "FC": fc,
-        "embedding": embed,
-        "FeatureUnion of both": FeatureUnion([("embed", embed), ("fc", fc)]),
+        "FC": connectivity(),
+        "BrainSymphony": embed,
+        "FeatureUnion of both": FeatureUnion([("embed", embed), ("fc", connectivity())]),
     }
-    rows = [
-        {"features": name}
-        | evaluate(pipeline(features), scans, y, GroupKFold(7), sites, options.n_jobs)
-        for name, features in models.items()
-    ]
-    return pd.DataFrame(rows)
+    return score_all(models, scans, labels, GroupKFold(7), options)
+
+
+def series_of(table):
+    """The list of series in a table, as nilearn takes it."""
+    return list(table["timeseries"])
 
 
 def run_columns(scans, labels, options):
     """A `ColumnTransformer` that adds age to a table of scans."""
-    y, sites = diagnosis(labels), labels["site"].to_numpy()
     series = pd.Series(scans, index=labels.index, dtype=object)
     table = pd.DataFrame({"timeseries": series, "age": labels["age"]})
-    steps = [("embed", BrainSymphonyTransformer(**BRIEF)), ("keep", "passthrough")]
-    embed = ("embed", Pipeline(steps, memory=options.memory), ["timeseries"])
+    fc = Pipeline([("list", FunctionTransformer(series_of)), ("fc", connectivity())])
+    embed = ("embed", kept(BrainSymphonyTransformer(**BRIEF), options), ["timeseries"])
     age = ("age", "passthrough", ["age"])
     models = {
         "age": ColumnTransformer([age]),
-        "embedding": ColumnTransformer([embed]),
-        "ColumnTransformer of both": ColumnTransformer([embed, age]),
+        "FC": ColumnTransformer([("fc", fc, ["timeseries"])]),
+        "FC and age": ColumnTransformer([("fc", fc, ["timeseries"]), age]),
+        "BrainSymphony": ColumnTransformer([embed]),
+        "BrainSymphony and age": ColumnTransformer([embed, age]),
     }
-    rows = [
-        {"features": name}
-        | evaluate(pipeline(features), table, y, GroupKFold(3), sites, options.n_jobs)
-        for name, features in models.items()
-    ]
-    return pd.DataFrame(rows)
+    return score_all(models, table, labels, GroupKFold(3), options)
 
 
 def run_grid(scans, labels, options):
     """`GridSearchCV` over readout, width and penalty; one pretraining for all penalties."""
-    grid = {
-        "embed__readout": ["mean", "connectivity"],
-        "embed__dim": [16, 32],
-        "clf__C": [1e-3, 1e-1],
-    }
-    model = pipeline(BrainSymphonyTransformer(**BRIEF), options.memory)
-    search = GridSearchCV(
-        model, grid, scoring="roc_auc", cv=GroupKFold(3), n_jobs=options.n_jobs, refit=False
-    )
-    search.fit(scans, diagnosis(labels), groups=labels["site"].to_numpy())
-    columns = [f"param_{name}" for name in grid] + ["mean_test_score", "std_test_score"]
-    return pd.DataFrame(search.cv_results_)[columns]
+    y, sites = diagnosis(labels), labels["site"].to_numpy()
+    penalties = {"clf__C": [1e-3, 1e-1]}
+    grid = {"embed__readout": ["mean", "connectivity"], "embed__dim": [16, 32]} | penalties
+    tables = []
+    for features, parameters in (
+        (connectivity(), penalties),
+        (BrainSymphonyTransformer(**BRIEF), grid),
+    ):
+        model = pipeline(features, options.memory)
+        search = GridSearchCV(
+            model, parameters, scoring="roc_auc", cv=GroupKFold(3), n_jobs=options.n_jobs,
+            refit=False, verbose=3,
+        )  # fmt: skip
+        search.fit(scans, y, groups=sites)
+        table = pd.DataFrame(search.cv_results_)
+        best = model.set_params(**search.best_params_)
+        pooled = evaluate(best, scans, y, GroupKFold(3), sites)["pooled AUC"]
+        table["pooled AUC of the best"] = np.where(table["rank_test_score"] == 1, pooled, np.nan)
+        table.insert(0, "features", "BrainSymphony" if "embed__dim" in parameters else "FC")
+        tables.append(table)
+    found = pd.concat(tables)
+    columns = ["features", *(f"param_{name}" for name in grid)]
+    columns += ["mean_test_score", "std_test_score", "pooled AUC of the best"]
+    return found[columns].rename(columns=lambda name: name.removeprefix("param_")).fillna("")
 
 
 def ridge_r2(train, test, masks):
@@ -261,6 +275,7 @@ def write(section, table):
 SECTIONS = {
     "reconstruction": run_reconstruction,
     "pipeline": run_pipeline,
+    "random_folds": run_random_folds,
     "union": run_union,
     "columns": run_columns,
     "grid": run_grid,

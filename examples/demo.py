@@ -57,8 +57,8 @@ class Settings:
     )  # fmt: skip
     encoder_on_scans: dict = field(
         default_factory=lambda: {
-            "dim": 128, "n_layers": 1, "n_heads": 4, "mlp_dim": 256, "time_steps": 100,
-            "max_epochs": 10, "lr": 5e-3, "batch_size": 8, "recipe": "staged",
+            "dim": 128, "n_layers": 1, "n_heads": 4, "mlp_dim": 256, "time_steps": 50,
+            "max_epochs": 5, "lr": 5e-3, "batch_size": 8, "recipe": "staged",
             "encoder": {
                 "structural_layers": 1, "perceiver_width": 128, "n_latent_blocks": 1, "dropout": 0.0
             },

@@ -31,7 +31,8 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         What to read from X; "auto" takes all that is there.
     pretrained : path-like or BrainSymphony, default=None
         Checkpoint directory (see `save_checkpoint`) or module to start from. It fixes the sizes
-        and the scaling: one that you set and that differs is an error.
+        and the scaling: another value than the default that differs is an error. Training goes
+        on from it.
     finetune : {"probe", "full"}, default="full"
         "probe" solves a linear model on the frozen embedding; "full" goes on from there and
         trains encoder and linear model together for `max_epochs`.

@@ -26,7 +26,8 @@ class BrainSymphonyTransformer(
         What to read from X; "auto" takes all that is there.
     pretrained : path-like or BrainSymphony, default=None
         Checkpoint directory (see `save_checkpoint`) or module to start from. It fixes the sizes
-        and the scaling: one that you set and that differs is an error.
+        and the scaling: another value than the default that differs is an error. Training goes
+        on from it, unless ``max_epochs=0``.
     readout : {"connectivity", "flatten", "mean", "moments"}, default="connectivity"
         From the ROI latents of all windows to one vector: similarity between ROIs (second
         order, in the order of nilearn's ``sym_matrix_to_vec(discard_diagonal=True)``), all
@@ -84,8 +85,10 @@ class BrainSymphonyTransformer(
     net_ : skorch.NeuralNet
         What trained it (absent with ``max_epochs=0``).
     history_ : list of dict
-        An entry per epoch: `train_loss`, and `valid_loss` and `valid_r2` (R² of hidden ROIs in
-        held-out scans, against the mean of each) where scans were held out.
+        An entry per epoch of each stage: `stage`, `epoch`, `train_loss`, `dur` (seconds), and
+        `valid_loss` and `valid_r2` where scans were held out: R² of their hidden ROIs (of hidden
+        edges where there are no series), against the mean of each; in stage "streams" by the
+        spatial stream's own decoder, later by the encoder.
     n_rois_ : int
     modality_ : str
     n_features_in_ : int
