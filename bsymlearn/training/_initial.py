@@ -54,6 +54,22 @@ def connectivity_positions(scans: list[PreparedScan], n_rois: int, dim: int) -> 
     return (positions * _STD * dim**0.5 / positions.norm(dim=1, keepdim=True)).float()
 
 
+def draw_windows(module, dataset, settings, n_windows=128) -> list[dict[str, torch.Tensor]]:
+    """Draw training windows of scans with time series, hidden as in training."""
+    module.encoder.eval()
+    has = [
+        i for i, owner in enumerate(dataset.owners) if dataset.scans[owner].timeseries is not None
+    ]
+    chosen = torch.tensor(has, dtype=torch.long)[torch.randperm(len(has))[:n_windows]]
+    batches = []
+    for items in chosen.split(settings.batch_size) if has else ():
+        batch, _ = dataset.collate([dataset[int(item)] for item in items])
+        series = {name: batch[name] for name in ("timeseries", "valid")}
+        series["hidden"] = module.hide_series(batch["valid"])
+        batches.append({name: tensor.to(settings.device) for name, tensor in series.items()})
+    return batches
+
+
 @torch.no_grad()
 def aim_queries(
     encoder: BrainSymphony,

@@ -8,7 +8,7 @@ from torch import nn
 from bsymlearn.encoders import BrainSymphony
 from bsymlearn.training._batches import PreparedScan, RandomWindows
 from bsymlearn.training._evaluation import make_evaluation
-from bsymlearn.training._initial import aim_queries, connectivity_positions
+from bsymlearn.training._initial import aim_queries, connectivity_positions, draw_windows
 from bsymlearn.training._losses import connectivity_error, explained_sums, hidden_error
 from bsymlearn.training._masking import (
     EDGE_RATIO,
@@ -162,10 +162,8 @@ class MaskedPretraining(nn.Module):
             terms.append(hidden_error(output.reconstruction, timeseries, scored, valid))
             sums = explained_sums(output.reconstruction, timeseries, scored, valid)
             seen = valid & has_timeseries[:, None, None]
-            for latents in (output.functional, output.fused):
-                if latents is output.functional or connectome is not None:
-                    error = connectivity_error(latents, timeseries, seen)
-                    terms.append(CONNECTIVITY_WEIGHT * error)
+            error = connectivity_error(output.functional, timeseries, seen)
+            terms.append(CONNECTIVITY_WEIGHT * error)
             if self.stage == "joint":
                 decoded = self.spatial_decoder(output.spatial).transpose(1, 2)  # (B, T, R)
                 terms.append(hidden_error(decoded, timeseries, scored, valid))
@@ -178,8 +176,12 @@ class MaskedPretraining(nn.Module):
             if sums is None:
                 sums = _edge_sums(output.edges, connectome, seen)
         if timeseries is not None and connectome is not None:
-            # The gate learns from both: fused latents must still give the hidden series, and
-            # the hidden edges, also where a connectome was dropped and only its scan is left.
+            # The gate learns from both: fused latents must still give the hidden series, their
+            # connectivity, and the hidden edges, also where only one modality is left.
+            error = connectivity_error(
+                output.fused, timeseries, valid & has_timeseries[:, None, None]
+            )
+            terms.append(CONNECTIVITY_WEIGHT * error)
             decoded = self.encoder.part("perceiver").reconstruct(output.fused)
             terms.append(hidden_error(decoded, timeseries, scored, valid))
             decoded = self.encoder.part("structural").decode_edges(output.fused, edges)
@@ -215,22 +217,6 @@ def _edge_sums(decoded, connectome, edges):
     """R² sums of hidden edges, against the mean of the connectome's hidden edges."""
     flat = [tensor.flatten(1).unsqueeze(2) for tensor in (decoded, connectome, edges)]
     return explained_sums(*flat, flat[-1])  # (B, R*R, 1): one target
-
-
-def _first_windows(module, dataset, settings, n_windows=128):
-    """Draw training windows of scans with time series, hidden as in training."""
-    module.encoder.eval()
-    has = [
-        i for i, owner in enumerate(dataset.owners) if dataset.scans[owner].timeseries is not None
-    ]
-    chosen = torch.tensor(has, dtype=torch.long)[torch.randperm(len(has))[:n_windows]]
-    batches = []
-    for items in chosen.split(settings.batch_size) if has else ():
-        batch, _ = dataset.collate([dataset[int(item)] for item in items])
-        series = {name: batch[name] for name in ("timeseries", "valid")}
-        series["hidden"] = module.hide_series(batch["valid"])
-        batches.append({name: tensor.to(settings.device) for name, tensor in series.items()})
-    return batches
 
 
 def pretrain(
@@ -287,7 +273,7 @@ def pretrain(
     for stage in stages:
         module = MaskedPretraining(encoder, stage, mask_ratio, gradients)
         if fresh and modality != "structural" and stage != "streams":
-            windows = _first_windows(module, dataset, settings)
+            windows = draw_windows(module, dataset, settings)
             if windows:
                 aim_queries(encoder, windows, gradients)
         evaluate = None
