@@ -58,7 +58,7 @@ class Settings:
     encoder_on_scans: dict = field(
         default_factory=lambda: {
             "dim": 128, "n_layers": 1, "n_heads": 4, "mlp_dim": 256, "time_steps": 50,
-            "max_epochs": 5, "lr": 5e-3, "batch_size": 8, "recipe": "staged",
+            "max_epochs": 3, "lr": 5e-3, "batch_size": 8, "recipe": "staged",
             "encoder": {
                 "structural_layers": 1, "perceiver_width": 128, "n_latent_blocks": 1, "dropout": 0.0
             },
