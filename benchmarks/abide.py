@@ -26,8 +26,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from benchmarks._reconstruction import model_r2, permute_visible, ridge_r2
 from bsymlearn import BrainSymphonyTransformer
-from bsymlearn.preprocessing import robust_scale
 
 RESULTS = Path(__file__).parent / "results"
 HELD_OUT_SITES = ("CALTECH", "MAX_MUN", "UCLA_2")
@@ -200,43 +200,6 @@ def run_grid(scans, labels, options):
     columns = ["features", *(f"param_{name}" for name in grid)]
     columns += ["mean_test_score", "std_test_score", "pooled AUC of the best"]
     return found[columns].rename(columns=lambda name: name.removeprefix("param_")).fillna("")
-
-
-def ridge_r2(train, test, masks):
-    """R² of ridge from the visible ROIs, on the same masks; a fit for every mask."""
-    train = [robust_scale(scan)[0].astype(np.float64) for scan in train]
-    gram = sum(scan.T @ scan for scan in train)
-    alpha = 0.01 * np.trace(gram) / len(gram)
-    error = spread = 0.0
-    for scan, mask in zip(test, masks, strict=True):
-        scaled, usable = robust_scale(scan)
-        visible, hidden = ~mask & usable, mask & usable
-        inner = gram[np.ix_(visible, visible)] + alpha * np.eye(visible.sum())
-        weights = np.linalg.solve(inner, gram[np.ix_(visible, hidden)])
-        target = scaled[:, hidden].astype(np.float64)
-        error += np.sum((scaled[:, visible] @ weights - target) ** 2)
-        spread += np.sum((target - target.mean(axis=0)) ** 2)
-    return 1 - error / spread
-
-
-def model_r2(model, test, masks, targets):
-    """R² of the encoder on given masks, against given targets (the scans, unless permuted)."""
-    predicted = model.reconstruct(test, np.array(masks))
-    error = spread = 0.0
-    for scan, mask, guess in zip(targets, masks, predicted, strict=True):
-        scaled, usable = robust_scale(scan)
-        hidden = mask & usable
-        target = scaled[:, hidden].astype(np.float64)
-        error += np.sum((guess[:, hidden] - target) ** 2)
-        spread += np.sum((target - target.mean(axis=0)) ** 2)
-    return 1 - error / spread
-
-
-def permute_visible(scan, mask, rng):
-    """Permute each visible ROI in time by itself; hidden ones stay as targets."""
-    permuted = scan.copy()
-    permuted[:, ~mask] = rng.permuted(scan[:, ~mask], axis=0)
-    return permuted
 
 
 def run_reconstruction(scans, labels, options):

@@ -14,8 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bsymlearn import BrainSymphonyTransformer, load_checkpoint, make_cohort, save_checkpoint
-from bsymlearn.preprocessing import scale_connectome
+from bsymlearn import BrainSymphonyTransformer, load_checkpoint, save_checkpoint
 
 TOLERANCE = {"rtol": 0, "atol": 1e-6}
 
@@ -252,69 +251,3 @@ def test_real_scans(shared_data, tiny):
     embedded = model.transform(X)
     assert embedded.shape == (len(X), 19900) and np.isfinite(embedded).all()
     np.testing.assert_allclose(model.transform(X[-1:]), embedded[-1:], **TOLERANCE)
-
-
-def test_moments_of_a_cohort_in_which_some_lack_a_modality(tiny, cohort):
-    model = BrainSymphonyTransformer(readout="moments", max_epochs=1, **tiny).fit(cohort)
-    embedded = model.transform(cohort)
-    assert embedded.shape == (20, 28 + 8 * 8) and np.isfinite(embedded).all()
-    second, first = embedded[:, :28], embedded[:, 28:]
-    has_series = cohort["timeseries"].notna().to_numpy()
-    has_connectome = cohort["connectome"].notna().to_numpy()
-    np.testing.assert_allclose(second[~has_series][0], second[has_series].mean(axis=0), atol=1e-5)
-    for row in first[~has_connectome]:
-        np.testing.assert_allclose(row, first[has_connectome].mean(axis=0), atol=1e-5)
-    with torch.no_grad():
-        connectome = torch.from_numpy(scale_connectome(cohort["connectome"].iloc[0]))[None]
-        latents = model.module_(connectome=connectome).structural
-    np.testing.assert_allclose(first[0], latents.flatten(), atol=1e-5)
-
-
-@pytest.mark.parametrize("modality", ["functional", "structural"])
-def test_moments_of_one_modality_are_its_own_readout(tiny, cohort, modality):
-    column = {"functional": "timeseries", "structural": "connectome"}[modality]
-    table = cohort[cohort[column].notna()]
-    other = {"functional": "connectivity", "structural": "flatten"}[modality]
-    moments, plain = (
-        BrainSymphonyTransformer(modality, readout=readout, max_epochs=0, **tiny)
-        .fit(table)
-        .transform(table)
-        for readout in ("moments", other)
-    )
-    np.testing.assert_array_equal(moments, plain)
-
-
-def test_moments_of_one_roi(tiny):
-    rng = np.random.default_rng(0)
-    cells = {
-        "timeseries": list(rng.normal(size=(6, 30, 1))),
-        "connectome": list(np.ones((6, 1, 1))),
-    }
-    table = pd.DataFrame({name: pd.Series(cell, dtype=object) for name, cell in cells.items()})
-    model = BrainSymphonyTransformer(readout="moments", max_epochs=0, **tiny)
-    assert np.isfinite(model.fit_transform(table)).all()
-
-
-def test_pretraining_with_hardly_any_series(tiny):
-    table = make_cohort(12, n_rois=8, n_timepoints=40, n_networks=2, random_state=0)
-    table["timeseries"] = [None] * 11 + [table["timeseries"].iloc[0]]
-    for seed in range(6):  # in some of which the only series is held out
-        model = BrainSymphonyTransformer(
-            readout="moments", max_epochs=1, **tiny | {"random_state": seed}
-        )
-        assert np.isfinite(model.fit_transform(table)).all()
-
-
-def test_pretraining_further_keeps_what_was_learned(tiny, functional, series):
-    further = BrainSymphonyTransformer(
-        pretrained=functional.module_, max_epochs=1, lr=1e-8, random_state=0
-    ).fit(series)
-    for name in ("spatial.positions.table", "perceiver.latents"):
-        before, after = (m.module_.state_dict()[name] for m in (functional, further))
-        torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
-
-
-def test_divergence_stops_with_what_to_do(tiny, series):
-    model = BrainSymphonyTransformer(max_epochs=5, **tiny | {"lr": 1e6, "scaling": None})
-    with pytest.raises(FloatingPointError, match="Lower lr"):
-        model.fit([s * np.float32(1e18) for s in series])
