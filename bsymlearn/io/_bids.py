@@ -39,7 +39,7 @@ class BidsFile:
 
 
 def find_files(root: Path) -> list[BidsFile]:
-    """Return the time series and connectomes below a folder, in the order of their paths."""
+    """Return the time series, connectomes and outliers files below a folder, in path order."""
     found = []
     for folder, subfolders, names in os.walk(root, followlinks=True):
         subfolders[:] = sorted(
@@ -53,7 +53,7 @@ def find_files(root: Path) -> list[BidsFile]:
 
 
 def parse_file(path: Path, root: Path) -> BidsFile | None:
-    """Return what a file is, None if it is no time series or connectome of a participant."""
+    """Return what a file is, None if it is nothing of a participant that is read."""
     extensions = (*TIMESERIES_SUFFIXES, *CONNECTOME_SUFFIXES)
     extension = next((e for e in extensions if path.name.lower().endswith(e.lower())), None)
     if extension is None:
@@ -74,6 +74,8 @@ def parse_file(path: Path, root: Path) -> BidsFile | None:
         and entities.get("desc") not in NO_SERIES
     ):
         return BidsFile(path, "timeseries", extension, entities)
+    if suffix == "outliers" and extension == ".tsv":
+        return BidsFile(path, "sample_mask", extension, entities)
     # relmat and conmat in func/ are functional connectivity, as XCP-D writes it.
     if _CONNECTOME.search(suffix) and extension in CONNECTOME_SUFFIXES and "func" not in parents:
         return BidsFile(path, "connectome", extension, entities)
@@ -116,14 +118,21 @@ def apply_filters(
 ) -> list[BidsFile]:
     """Keep the files whose entities have the wanted values (None: the entity is absent).
 
-    A filter leaves a modality alone whose files never have its entity (connectomes no task).
+    A filter leaves a modality alone whose files never have its entity (connectomes no task), and
+    each sample mask without it, since a mask goes with whichever series of its scan is kept.
     """
     for key, wanted in filters.items():
         carriers = {file.modality for file in files if key in file.entities}
         several = [wanted] if wanted is None or isinstance(wanted, str | int) else list(wanted)
         values = {value if value is None else str(value) for value in several}
-        kept = [f for f in files if f.modality not in carriers or f.entities.get(key) in values]
-        if not carriers or carriers - {f.modality for f in kept}:
+        kept = [
+            f
+            for f in files
+            if f.modality not in carriers
+            or f.entities.get(key) in values
+            or (f.modality == "sample_mask" and key not in f.entities)
+        ]
+        if not carriers or carriers - {f.modality for f in kept} - {"sample_mask"}:
             present = sorted({f.entities[key] for f in files if key in f.entities})
             raise ValueError(
                 f"filters={{{key!r}: {wanted!r}}} leaves no file; the values of {key!r} are "
@@ -137,11 +146,35 @@ def one_per_scan(
     files: Iterable[BidsFile], scan_entities: tuple[str, ...]
 ) -> dict[tuple[str | None, ...], BidsFile]:
     """Return one file for each participant and combination of `scan_entities`."""
+    return {key: _one_version(found) for key, found in _by_scan(files, scan_entities).items()}
+
+
+def masks_of(
+    series: Mapping[tuple[str | None, ...], BidsFile], masks: Iterable[BidsFile]
+) -> dict[tuple[str | None, ...], BidsFile]:
+    """Return the sample mask of each series, by SCAN_ENTITIES, that has one."""
+    candidates = _by_scan(masks, SCAN_ENTITIES)
+    chosen = {}
+    for key, file in series.items():
+        found = candidates.get(key, [])
+        # Outputs in volume and in surface space lie in two folders, with masks of one name.
+        found = [mask for mask in found if mask.path.parent == file.path.parent] or found
+        # The name that XCP-D gives comes before names with further entities.
+        found = [mask for mask in found if mask.entities.keys() <= {"sub", *SCAN_ENTITIES}] or found
+        if found:
+            chosen[key] = _one_version(found)
+    return chosen
+
+
+def _by_scan(
+    files: Iterable[BidsFile], scan_entities: tuple[str, ...]
+) -> dict[tuple[str | None, ...], list[BidsFile]]:
+    """Return all files of each participant and combination of `scan_entities`."""
     scans: dict[tuple[str | None, ...], list[BidsFile]] = {}
     for file in files:
         key = (file.participant, *(file.entities.get(entity) for entity in scan_entities))
         scans.setdefault(key, []).append(file)
-    return {key: _one_version(versions) for key, versions in scans.items()}
+    return scans
 
 
 def _one_version(versions: list[BidsFile]) -> BidsFile:

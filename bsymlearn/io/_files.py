@@ -57,7 +57,7 @@ def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | 
     >>> timeseries.shape, roi_names
     ((3, 2), ['V1', 'V2'])
     """
-    path = _existing(path, "time series")
+    path = existing_file(path, "time series")
     suffix = _suffix(path, TIMESERIES_SUFFIXES, "time series")
     if suffix == ".npy":
         values, names = _read_npy(path), None
@@ -115,7 +115,7 @@ def read_connectome(
     [[0.0, 12.0], [12.0, 0.0]]
     """
     name, _, key_in_path = str(path).partition(KEY_SEPARATOR)
-    path = _existing(name, "connectome")
+    path = existing_file(name, "connectome")
     suffix = _suffix(path, CONNECTOME_SUFFIXES, "connectome")
     names: list[str] | None = None
     if suffix == ".npy":
@@ -164,7 +164,7 @@ def read_repetition_time(path: str | PathLike[str]) -> float | None:
     return None
 
 
-def _existing(path: str | PathLike[str], what: str) -> Path:
+def existing_file(path: str | PathLike[str], what: str) -> Path:
     """Return the path if it is a file."""
     path = Path(path)
     if not path.is_file():

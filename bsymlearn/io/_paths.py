@@ -33,7 +33,8 @@ def read_paths(
     rows = rows.rename(columns={"session_id": "session", "run_id": "run"})
     index = rows.reindex(columns=["participant_id", "session", "run"])
     table = rows.drop(columns=["participant_id", "session", "run"], errors="ignore")
-    for name in present:
+    paths = [*present, *(["sample_mask"] if "sample_mask" in rows else [])]
+    for name in paths:
         table[name] = pd.Series(_absolute(rows[name], path), index=rows.index, dtype=object)
     if connectome_key is not None or atlas is not None:
         for i, cell in table.get("connectome", pd.Series(dtype=object)).dropna().items():
@@ -54,7 +55,7 @@ def read_paths(
             for cell in table["timeseries"]
         ]
         table = table.drop(columns="t_r") if table["t_r"].isna().all() else table
-    order = [*present, *(["t_r"] if "t_r" in table else [])]
+    order = [*paths, *(["t_r"] if "t_r" in table else [])]
     table = table[[*order, *(name for name in table if name not in order)]]
     return index_scans(table[scanned].reset_index(drop=True), index[scanned].reset_index(drop=True))
 

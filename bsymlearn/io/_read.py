@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ._bids import SCAN_ENTITIES, apply_filters, choose_atlas, find_files, one_per_scan
+from ._bids import (
+    SCAN_ENTITIES,
+    apply_filters,
+    choose_atlas,
+    find_files,
+    masks_of,
+    one_per_scan,
+)
 from ._files import read_connectome, read_repetition_time, read_timeseries
 from ._mat import connectome_cell
+from ._outliers import check_masks, read_sample_mask
 from ._participants import attach_participants, find_participants, index_scans, read_table
 from ._paths import MODALITIES, read_paths
 
@@ -26,6 +34,7 @@ def read_cohort(
     filters: Mapping[str, str | Iterable[str] | None] | None = None,
     connectome_key: str | None = None,
     participants: str | PathLike[str] | None = None,
+    censor: bool = False,
 ) -> pd.DataFrame:
     r"""Read the table of a study: one row per scan, with the paths of what was measured.
 
@@ -35,7 +44,8 @@ def read_cohort(
         A folder of BIDS derivatives (XCP-D ``*_timeseries.tsv`` or ``*.ptseries.nii``, QSIRecon
         ``.mat`` or ``.csv`` connectomes, ``.npy`` arrays), which may hold several pipelines. Or a
         table (``.tsv``, ``.csv``) with a column ``participant_id`` and path columns
-        ``timeseries`` and/or ``connectome``; relative paths start at the table's folder.
+        ``timeseries`` and/or ``connectome``, and optionally ``sample_mask`` (outliers files, see
+        `read_sample_mask`); relative paths start at the table's folder.
     atlas : str, optional
         The parcellation (the entity ``seg-`` or ``atlas-`` of file names, upper and lower case
         alike). Needed where there are several.
@@ -52,6 +62,11 @@ def read_cohort(
     participants : path-like, optional
         The participants table. By default ``participants.tsv`` of the folder, or of the BIDS
         dataset that it lies in.
+    censor : bool, default=False
+        Look for the ``*_outliers.tsv`` of XCP-D, and add the column ``sample_mask``. An outliers
+        file belongs to all series of its participant, session, task, acquisition, direction and
+        run, whatever their atlas and space. A table of paths names its files itself: its column
+        ``sample_mask`` counts whatever `censor` is, and has to be there if it is True.
 
     Returns
     -------
@@ -59,7 +74,9 @@ def read_cohort(
         Indexed by ``participant_id``, and by ``session``, ``task``, ``acquisition``,
         ``direction`` and ``run`` where these differ between scans. Columns ``timeseries`` and
         ``connectome`` (absolute paths, None where a scan lacks the modality; a modality that
-        nobody has is left out), ``t_r`` (seconds) where sidecars tell it, then the other columns
+        nobody has is left out), ``sample_mask`` where asked for (the absolute path of the outliers
+        file, with `load` a bool array of shape (n_volumes,), True where a volume is kept; None
+        where a scan has none), ``t_r`` (seconds) where sidecars tell it, then the other columns
         of the participants table. A connectome is repeated for every scan of its participant
         (and session). ``"file.mat::name"`` is one matrix of a ``.mat`` file.
 
@@ -69,17 +86,20 @@ def read_cohort(
         If the folder, the table, or a file that the table names does not exist.
     ValueError
         If nothing is found, several atlases or several versions of one scan are found and none
-        is chosen, or the table lacks its columns.
+        is chosen, the table lacks its columns, or `censor` is set and no time series has a
+        sample mask.
 
     Warns
     -----
     UserWarning
         If participants have no scan (they are left out), or scans no participant (their other
-        columns are NaN).
+        columns are NaN), or `censor` is set and some time series have no sample mask (all their
+        volumes are used).
 
     See Also
     --------
     make_cohort : a simulated table with known truth.
+    read_sample_mask : the reader of one outliers file.
 
     Examples
     --------
@@ -105,12 +125,16 @@ def read_cohort(
     if path.is_file():
         rows = read_table(path)
         if rows.columns.intersection(MODALITIES).empty and path.name.startswith("participants"):
-            table = _read_derivatives(path.parent, path, atlas, filters or {}, connectome_key)
+            table = _read_derivatives(
+                path.parent, path, atlas, filters or {}, connectome_key, censor
+            )
         else:
             table = read_paths(rows, path, atlas, connectome_key)
     else:
         tsv = find_participants(path, participants)
-        table = _read_derivatives(path, tsv, atlas, filters or {}, connectome_key)
+        table = _read_derivatives(path, tsv, atlas, filters or {}, connectome_key, censor)
+    if censor:
+        check_masks(table, path)
     return _load(table, atlas) if load else table
 
 
@@ -120,17 +144,21 @@ def _read_derivatives(
     atlas: str | None,
     filters: Mapping[str, str | Iterable[str] | None],
     connectome_key: str | None,
+    censor: bool,
 ) -> pd.DataFrame:
     """Read the table of a folder of derivatives."""
-    files = find_files(root)
-    if not files:
+    files = [f for f in find_files(root) if censor or f.modality in MODALITIES]
+    if not any(f.modality in MODALITIES for f in files):
         raise ValueError(
             f"{root} holds no time series and no connectomes of participants; files such as "
             "sub-001_*_timeseries.tsv (XCP-D), sub-001_*.ptseries.nii or sub-001_*_connectome.csv "
             "are expected below it. Point to the derivatives, or pass a table of paths."
         )
-    files, atlas = choose_atlas(apply_filters(files, filters), atlas)
+    files = apply_filters(files, filters)
+    outliers = [f for f in files if f.modality == "sample_mask"]
+    files, atlas = choose_atlas([f for f in files if f.modality in MODALITIES], atlas)
     series = one_per_scan((f for f in files if f.modality == "timeseries"), SCAN_ENTITIES)
+    masks = masks_of(series, outliers)
     connectomes = {
         key: connectome_cell(file.path, atlas, connectome_key)
         for key, file in one_per_scan(
@@ -143,15 +171,16 @@ def _read_derivatives(
         source = _connectome_of(key[:2], connectomes)
         used.add(source)
         cell = connectomes[source] if source else None
-        rows.append((key, str(file.path), cell, read_repetition_time(file.path)))
+        mask = str(masks[key].path) if key in masks else None
+        rows.append((key, str(file.path), cell, mask, read_repetition_time(file.path)))
     for unused in connectomes.keys() - used:
-        rows.append(((*unused, None, None, None, None), None, connectomes[unused], None))
+        rows.append(((*unused, None, None, None, None), None, connectomes[unused], None, None))
     rows.sort(key=lambda row: [part or "" for part in row[0]])
 
     index = pd.DataFrame([row[0] for row in rows], columns=["participant_id", *LEVELS.values()])
-    columns = {"timeseries": [r[1] for r in rows], "connectome": [r[2] for r in rows]}
-    table = pd.DataFrame(columns, dtype=object)
-    table["t_r"] = pd.Series([row[3] for row in rows], dtype=float)
+    columns = ["timeseries", "connectome", "sample_mask"]
+    table = pd.DataFrame([row[1:4] for row in rows], columns=columns, dtype=object)
+    table["t_r"] = pd.Series([row[4] for row in rows], dtype=float)
     return attach_participants(index_scans(table.dropna(axis=1, how="all"), index), participants)
 
 
@@ -173,8 +202,9 @@ def _load(table: pd.DataFrame, atlas: str | None) -> pd.DataFrame:
     readers = {
         "timeseries": lambda cell: read_timeseries(cell)[0],
         "connectome": lambda cell: read_connectome(cell, atlas=atlas)[0],
+        "sample_mask": read_sample_mask,
     }
-    for name in table.columns.intersection(MODALITIES):
+    for name in table.columns.intersection(list(readers)):
         cells = pd.Series(index=table.index, dtype=object)
         for i, cell in enumerate(table[name]):
             cells.iat[i] = readers[name](cell) if isinstance(cell, str) else None

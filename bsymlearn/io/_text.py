@@ -117,6 +117,8 @@ def _is_text(column: pd.Series) -> bool:
 
 def _numbers(table: pd.DataFrame, path: Path) -> np.ndarray:
     """Return the table as float64, or name the first entry that is no number."""
+    # pandas reads True as a number; a mask of them would not tell whether it keeps or censors.
+    table = table.astype(dict.fromkeys(table.select_dtypes(bool), str))
     try:
         return table.to_numpy(dtype=np.float64)
     except (ValueError, TypeError) as error:

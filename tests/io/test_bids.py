@@ -21,6 +21,7 @@ def parse(*names):
         ("sub-1/dwi/sub-1_seg-A_desc-streamlines_connectome.csv", "connectome", "A"),
         ("sub-1/timeseries.npy", "timeseries", None),
         ("sub-1_connectome.npy", "connectome", None),
+        ("sub-1/func/sub-1_task-rest_outliers.tsv", "sample_mask", None),
     ],
 )
 def test_names_of_the_pipelines(name, modality, atlas):
@@ -35,6 +36,8 @@ def test_names_of_the_pipelines(name, modality, atlas):
         "sub-1/func/sub-1_task-rest_seg-A_stat-pearsoncorrelation_relmat.tsv",
         "sub-1/func/sub-1_task-rest_seg-A_stat-reho_bold.tsv",
         "sub-1/func/sub-1_task-rest_timeseries.json",
+        "sub-1/func/sub-1_task-rest_outliers.json",
+        "sub-1/func/sub-1_task-rest_desc-outliers_timeseries.tsv",
         "group_timeseries.tsv",
     ],
 )

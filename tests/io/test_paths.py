@@ -60,6 +60,36 @@ def test_matrix_of_a_mat_file(study):
     np.testing.assert_array_equal(direct.loc["1", "connectome"], np.eye(2))
 
 
+@pytest.mark.parametrize("censor", [False, True])
+def test_sample_masks_count_where_the_table_names_them(study, censor):
+    (study / "files" / "a_out.tsv").write_text("framewise_displacement\n0\n1\n1\n0\n")
+    text = (
+        "participant_id\tage\tsample_mask\ttimeseries\tconnectome\n"
+        "1\t20\tfiles/a_out.tsv\tfiles/a_ts.npy\t\n"
+        "2\t30\tn/a\t\tfiles/b_sc.npy\n"
+        "3\t40\tfiles/a_out.tsv\t\t\n"
+    )
+    path = write(study, text)
+    with pytest.warns(UserWarning, match="1 of 3 rows .* have no scan") as caught:
+        table = read_cohort(path, censor=censor)
+    assert len(caught) == 1
+    assert table.columns.tolist() == ["timeseries", "connectome", "sample_mask", "t_r", "age"]
+    assert table["sample_mask"].tolist() == [str(study / "files" / "a_out.tsv"), None]
+    with pytest.warns(UserWarning, match="have no scan"):
+        loaded = read_cohort(path, censor=censor, load=True)["sample_mask"]
+    assert loaded.iloc[0].dtype == bool and loaded.iloc[1] is None
+    assert loaded.iloc[0].tolist() == [True, False, False, True]
+
+
+def test_censoring_needs_masks(study):
+    path = write(study, "participant_id\ttimeseries\n1\tfiles/a_ts.npy\n")
+    with pytest.raises(ValueError, match=r"no time series .*a column sample_mask.*censor=False"):
+        read_cohort(path, censor=True)
+    text = "participant_id\ttimeseries\tsample_mask\n1\tfiles/a_ts.npy\tfiles/z.tsv\n"
+    with pytest.raises(FileNotFoundError, match=r"1 of the sample_mask files .*z\.tsv"):
+        read_cohort(write(study, text))
+
+
 def test_absent_files(study):
     text = "participant_id\ttimeseries\n1\tfiles/a_ts.npy\n2\tfiles/z_ts.npy\n"
     with pytest.raises(FileNotFoundError, match=r"1 of the timeseries files .*z_ts\.npy"):

@@ -60,6 +60,7 @@ def test_trailing_delimiter(tmp_path):
         ("", "is empty"),
         ("a\tb\n", "a header and no rows"),
         ("a\tb\n1\t2\n3\tbad\n", r"'bad' in data row 2, column 2"),
+        ("a\tb\n1\tTrue\n3\tFalse\n", r"'True' in data row 1, column 2"),
         ("1\t2\n3\t4\t5\n", "not a rectangular table"),
         ("a\tb\tc\n1\t2\n", "3 column names over 2 columns"),
     ],
