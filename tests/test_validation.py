@@ -465,7 +465,7 @@ def test_named_rois_are_brought_into_one_order():
     found = check_scans(shuffled)
     assert found.roi_names == names
     np.testing.assert_allclose(found.timeseries[1], frames[1], rtol=1e-6)
-    named = check_scans(shuffled, roi_names=names[::-1], n_rois=9)
+    named = check_scans(shuffled, encoder_names=names[::-1], n_rois=9)
     np.testing.assert_allclose(named.timeseries[0], frames[0][names[::-1]], rtol=1e-6)
 
 

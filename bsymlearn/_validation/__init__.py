@@ -1,7 +1,7 @@
 """The one gate for X: every accepted form becomes `Scans`, everything else an error."""
 
 from bsymlearn._validation._arrays import largest_weight, usable_rois
-from bsymlearn._validation._cohort import check_connectome_units
+from bsymlearn._validation._cohort import check_connectome_units, check_groups
 from bsymlearn._validation._forms import (
     COLUMNS,
     MODALITIES,
@@ -12,12 +12,14 @@ from bsymlearn._validation._forms import (
     modality_columns,
 )
 from bsymlearn._validation._scans import Scans, check_scans
+from bsymlearn._validation._timing import same_t_r
 
 __all__ = [
     "COLUMNS",
     "MODALITIES",
     "Scans",
     "check_connectome_units",
+    "check_groups",
     "check_is_no_scan",
     "check_is_numeric",
     "check_scans",
@@ -25,5 +27,6 @@ __all__ = [
     "is_univariate",
     "largest_weight",
     "modality_columns",
+    "same_t_r",
     "usable_rois",
 ]

@@ -18,28 +18,32 @@ def usable_rois(timeseries: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     timeseries : ndarray of shape (n_timepoints, n_rois)
+        NaN where missing.
 
     Returns
     -------
     usable : ndarray of shape (n_rois,), bool
-        False where a ROI is constant: outside the field of view, say.
+        False where a ROI is constant (outside the field of view, say), or missing.
     """
-    extent = np.abs(timeseries).max(axis=0)
-    rounding = 8 * np.finfo(np.float32).eps * extent
-    return np.ptp(timeseries, axis=0) > rounding
+    # fmin and fmax pass over NaN, and give NaN, which is not greater, where there is nothing else.
+    low, high = np.fmin.reduce(timeseries, axis=0), np.fmax.reduce(timeseries, axis=0)
+    rounding = 8 * np.finfo(np.float32).eps * np.fmax(np.abs(low), np.abs(high))
+    return high - low > rounding
 
 
 def largest_weight(connectome: np.ndarray) -> float:
     """Find the largest absolute off-diagonal weight; the diagonal never reaches the model."""
-    off_diagonal = ~np.eye(len(connectome), dtype=bool)
-    return float(np.abs(connectome[off_diagonal]).max(initial=0.0))
+    off_diagonal = np.abs(connectome[~np.eye(len(connectome), dtype=bool)])
+    return float(np.fmax.reduce(off_diagonal, initial=0.0))
 
 
-def check_series(series: Any, label: str, *, univariate: bool = False) -> np.ndarray | None:
+def check_series(
+    series: Any, label: str, *, univariate: bool = False, allow_nan: bool = False
+) -> np.ndarray | None:
     """Check one time series; gives float32 of shape (n_timepoints, n_rois)."""
     if series is None:
         return None
-    series = _as_float(series, label, "time series")
+    series = _as_float(series, label, "time series", allow_nan)
     if univariate:
         if series.shape[0] < 2:
             # The first words are those that scikit-learn uses, and looks for in its checks.
@@ -53,20 +57,26 @@ def check_series(series: Any, label: str, *, univariate: bool = False) -> np.nda
             f"The time series of {label} has shape {series.shape}, but at least 2 time points and "
             f"1 ROI are needed. {TRANSPOSE}"
         )
-    if not usable_rois(series).any():
-        raise ValueError(
-            f"The time series of {label} has no usable ROI: all {series.shape[1]} are constant "
-            f"over {series.shape[0]} time points, but at least one must vary. Drop the row, or set "
-            "the cell to None if the subject has a connectome."
-        )
     return series
 
 
-def check_connectome(connectome: Any, label: str) -> np.ndarray | None:
+def check_usable(series: np.ndarray, label: str, *, univariate: bool = False) -> None:
+    """Refuse a time series of which no ROI varies over what is kept of it."""
+    usable = np.isfinite(series) if univariate else usable_rois(series)
+    if not usable.any():
+        n_kept = int(np.isfinite(series).any(axis=1).sum())
+        raise ValueError(
+            f"The time series of {label} has no usable ROI: all {series.shape[1]} are constant "
+            f"over {n_kept} time points, but at least one must vary. Drop the row, or set "
+            "the cell to None if the subject has a connectome."
+        )
+
+
+def check_connectome(connectome: Any, label: str, *, allow_nan: bool = False) -> np.ndarray | None:
     """Check one connectome; gives float32 of shape (n_rois, n_rois)."""
     if connectome is None:
         return None
-    connectome = _as_float(connectome, label, "connectome")
+    connectome = _as_float(connectome, label, "connectome", allow_nan)
     n_rows, n_columns = connectome.shape
     if n_rows != n_columns or n_rows == 0:
         raise ValueError(
@@ -74,12 +84,13 @@ def check_connectome(connectome: Any, label: str) -> np.ndarray | None:
             "(n_rois, n_rois): give one row and one column per ROI, without header or index column."
         )
     if n_rows > 1:
-        if not np.any(connectome[~np.eye(n_rows, dtype=bool)]):
+        known = np.nan_to_num(connectome)
+        if not np.any(known[~np.eye(n_rows, dtype=bool)]):
             raise ValueError(
                 f"The connectome of {label} has no edge: all off-diagonal weights are 0, but at "
                 "least one is needed. Set the cell to None if the subject lacks a connectome."
             )
-        if not np.any(np.tril(connectome, -1)) or not np.any(np.triu(connectome, 1)):
+        if not np.any(np.tril(known, -1)) or not np.any(np.triu(known, 1)):
             raise ValueError(
                 f"The connectome of {label} is triangular: its other half is empty, but both "
                 "halves are read. Give the full matrix, W + W.T."
@@ -87,7 +98,7 @@ def check_connectome(connectome: Any, label: str) -> np.ndarray | None:
     return connectome
 
 
-def _as_float(array, label, what):
+def _as_float(array, label, what, allow_nan):
     if isinstance(array, str | PathLike):
         raise TypeError(
             f"The {what} of {label} is a string, not an array. Paths are read from a DataFrame's "
@@ -122,12 +133,13 @@ def _as_float(array, label, what):
             "(n_timepoints, n_rois) for time series, (n_rois, n_rois) for connectomes. Reshape it; "
             "one ROI is (n_timepoints, 1)."
         )
-    bad = ~np.isfinite(array)
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
     if bad.any():
-        kind = "NaN" if np.isnan(array).any() else "infinite"
+        kind = "NaN" if np.isnan(array[bad]).any() else "infinite"
         raise ValueError(
             f"The {what} of {label} contains {int(bad.sum())} values that are {kind}, the first "
             f"at {tuple(int(i) for i in np.argwhere(bad)[0])}, but must be finite. Interpolate or "
-            "drop them, or set a ROI without signal to a constant: constant ROIs are masked."
+            "drop them, set missing_values='mask' to mask NaN, or set a ROI without signal to a "
+            "constant: constant ROIs are masked."
         )
     return array

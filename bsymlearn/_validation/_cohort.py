@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +46,18 @@ def check_connectome_units(scans: Scans, largest: float, estimator: str) -> None
             )
 
 
+def check_groups(groups: Any, scans: Scans) -> list:
+    """Check that there is a group for each row; by default its participant."""
+    if groups is None:
+        return scans.groups
+    if np.ndim(groups) != 1 or len(groups) != len(scans):
+        raise ValueError(
+            f"groups has shape {np.shape(groups)}, but X has {len(scans)} rows. Give one group "
+            "(the participant, say) for each row, in the same order."
+        )
+    return list(groups)
+
+
 def check_n_rois(
     series: list,
     connectomes: list,
@@ -77,6 +91,35 @@ def check_n_rois(
             f"{' …' if len(counts) > 5 else ''}, but all must have the same.{guess} {TRANSPOSE}"
         )
     return given[0]
+
+
+def complete_names(
+    names: list, series: list, connectomes: list, roi_names: Sequence[str] | None, n_rois: int
+) -> list:
+    """Name the ROIs of arrays that carry no names: by `roi_names`, or by the row's other array."""
+    given = None if roi_names is None else [str(name) for name in roi_names]
+    if given is not None and (len(given) != n_rois or len(set(given)) != n_rois):
+        raise ValueError(
+            f"roi_names has {len(given)} names, {len(set(given))} of them different, but X has "
+            f"{n_rois} ROIs. Give one name for each ROI of X, in its order."
+        )
+    completed = []
+    for (first, second), s, c in zip(names, series, connectomes, strict=True):
+        # Arrays of one row are of one atlas in one order, so the names of either are of both.
+        first_name = first or given or second
+        second_name = second or given or first
+        completed.append((None if s is None else first_name, None if c is None else second_name))
+    return completed
+
+
+def warn_of_no_names(names: list, estimator: str) -> None:
+    """Warn where the order of the ROIs cannot be compared with that of the encoder."""
+    if not any(own for pair in names for own in pair):
+        warnings.warn(
+            f"The encoder of {estimator} knows the names of its ROIs, but X tells none, so its "
+            "ROIs are taken to be in the encoder's order. Give roi_names= to match them by name.",
+            stacklevel=2,
+        )
 
 
 def match_names(
@@ -124,7 +167,11 @@ def check_axis_order(series: list[np.ndarray]) -> None:
 
 def check_is_no_connectome(series: list[np.ndarray]) -> None:
     """Refuse time series that all are square and symmetric: they are connectomes."""
-    if series and all(s.shape[0] == s.shape[1] > 2 and np.array_equal(s, s.T) for s in series):
+
+    def symmetric(s):
+        return s.shape[0] == s.shape[1] > 2 and np.array_equal(s, s.T, equal_nan=True)
+
+    if series and all(symmetric(s) for s in series):
         raise ValueError(
             f"The time series are square and symmetric, shape {series[0].shape}, so they look like "
             "connectomes. Set modality='structural', or put them in the column 'connectome' of a "
@@ -133,11 +180,15 @@ def check_is_no_connectome(series: list[np.ndarray]) -> None:
 
 
 def _lag_one(series):
-    """Mean lag-1 autocorrelation along the first axis."""
-    centred = series - series.mean(axis=0)
-    power = (centred**2).mean(axis=0)
+    """Mean lag-1 autocorrelation along the first axis, over what is not missing."""
+    known = np.isfinite(series)
+    count = np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, series, 0.0)
+    centred = np.where(known, series - filled.sum(axis=0) / count, 0.0)
+    power = (centred**2).sum(axis=0) / count
     usable = power > 0
     if not usable.any():
         return 0.0
-    lagged = (centred[1:] * centred[:-1]).mean(axis=0)
+    n_pairs = np.maximum((known[1:] & known[:-1]).sum(axis=0), 1)
+    lagged = (centred[1:] * centred[:-1]).sum(axis=0) / n_pairs
     return float((lagged[usable] / power[usable]).mean())

@@ -1,44 +1,15 @@
-"""Which of the accepted forms X has, and its cells as arrays."""
+"""Which of the accepted forms X has; errors for those that are none."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bsymlearn.io import read_connectome, read_timeseries
-
 MODALITIES = ("functional", "structural", "multimodal")
 COLUMNS = {"timeseries": "functional", "connectome": "structural"}
-
-
-@dataclass
-class Cells:
-    """What X holds, before any check of values.
-
-    Attributes
-    ----------
-    timeseries, connectomes : list of (array-like or None)
-    names : list of (list of str or None, list of str or None)
-        ROI names of the time series and of the connectome of each row, where they carry some.
-    labels : list of str
-        Names of the rows, for messages.
-    groups : list of hashable
-        Participant of each row.
-    form : {"table", "list", "array", "univariate"}
-    """
-
-    timeseries: list
-    connectomes: list
-    names: list
-    labels: list[str]
-    groups: list
-    form: str
 
 
 def is_table(X: Any) -> bool:
@@ -142,111 +113,3 @@ def check_is_no_scan(X: Any, n_rois: int, estimator: str) -> None:
             f"{estimator} was fitted with {n_rois} ROIs. Give a list of scans (n_timepoints, "
             "n_rois): [X] if X is one scan."
         )
-
-
-def collect(X: Any, modality: str) -> Cells:
-    """Take X apart, and read the files that its cells name."""
-    if is_table(X):
-        return _collect_table(X, modality)
-    labels = [f"sample {i}" for i in range(len(X))]
-    if is_univariate(X):
-        if modality in ("structural", "multimodal"):
-            raise ValueError(
-                f"X is 2-D, a univariate series per row, but modality={modality!r} needs "
-                "connectomes: give an array of shape (n_subjects, n_rois, n_rois), or a DataFrame "
-                "with a column 'connectome'."
-            )
-        arrays = list(np.asarray(X)[:, :, None])
-        form = "univariate"
-    else:
-        arrays = list(X)
-        form = "array" if isinstance(X, np.ndarray) and X.ndim == 3 else "list"
-    if modality == "multimodal":
-        raise ValueError(
-            "modality='multimodal' needs a DataFrame with the columns 'timeseries' and "
-            f"'connectome'; X is a {type(X).__name__}, which holds one modality. Give such a "
-            "table, or set modality='functional'."
-        )
-    absent: list = [None] * len(arrays)
-    names: list = [(_column_names(array), None) for array in arrays]
-    groups = list(range(len(arrays)))
-    if modality == "structural":
-        names = [(None, own) for own, _ in names]
-        return Cells(absent, arrays, names, labels, groups, form)
-    return Cells(arrays, absent, names, labels, groups, form)
-
-
-def _collect_table(X, modality):
-    labels = [f"row {i} ({_index_text(key)})" for i, key in enumerate(X.index)]
-    used = modality_columns(X, modality)
-    _warn_of_unread(X)
-    columns = [
-        _read_column(list(X[name]) if name in used else [None] * len(X), labels, read)
-        for name, read in (("timeseries", read_timeseries), ("connectome", read_connectome))
-    ]
-    (series, series_names), (connectomes, connectome_names) = columns
-    names = list(zip(series_names, connectome_names, strict=True))
-    return Cells(series, connectomes, names, labels, _participants(X), "table")
-
-
-def _participants(X):
-    """Tell whose each row is: by "participant_id", else by text or several levels in the index."""
-    if "participant_id" in X.index.names:
-        return list(X.index.get_level_values("participant_id"))
-    if "participant_id" in X.columns:
-        return list(X["participant_id"])
-    if X.index.nlevels > 1 or not pd.api.types.is_integer_dtype(X.index):
-        return list(X.index.get_level_values(0))
-    return list(range(len(X)))  # numbered rows: each a participant of its own
-
-
-def _warn_of_unread(X):
-    """Warn of columns that hold matrices under a name that is not read."""
-    for name in X.columns.difference(list(COLUMNS)):
-        cells = X[name].dropna() if X[name].dtype == object else []
-        if len(cells) and getattr(cells.iloc[0], "ndim", 0) == 2:
-            warnings.warn(
-                f"The column {name!r} holds arrays, but only 'timeseries' and 'connectome' are "
-                "read. Rename it if it is one of them.",
-                stacklevel=2,
-            )
-
-
-def _index_text(key):
-    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def _column_names(array):
-    """Give the column names of a DataFrame, if they are text; numbers name nothing."""
-    columns = getattr(array, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return list(columns)
-
-
-def _read_file(path, label, read):
-    if not str(path).strip():
-        raise ValueError(f"The cell of {label} is empty text. Give a path, or None.")
-    try:
-        return read(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(f"{label}: {error}") from error
-
-
-def _read_column(cells: list, labels: list[str], read: Callable) -> tuple[list, list]:
-    """Turn cells (array, path, None or NaN) into arrays; gives arrays and ROI names."""
-    arrays, names = [], []
-    for cell, label in zip(cells, labels, strict=True):
-        own = _column_names(cell)
-        if pd.api.types.is_scalar(cell) and pd.isna(cell):
-            cell = None
-        elif isinstance(cell, str | PathLike):
-            cell, own = _read_file(cell, label, read)
-        elif not hasattr(cell, "shape") and not isinstance(cell, list):
-            raise TypeError(
-                f"The cell of {label} is a {type(cell).__name__}, but a cell holds an array "
-                "or a path to one. Give one, or None where the subject lacks that modality."
-            )
-        arrays.append(cell)
-        names.append(own)
-    return arrays, names

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bsymlearn._validation._arrays import check_connectome, check_series
+from bsymlearn._validation._arrays import check_connectome, check_series, check_usable
+from bsymlearn._validation._cells import Cells, collect
 from bsymlearn._validation._cohort import (
     check_axis_order,
     check_is_no_connectome,
     check_n_rois,
+    complete_names,
     match_names,
+    warn_of_no_names,
 )
-from bsymlearn._validation._forms import COLUMNS, Cells, collect
+from bsymlearn._validation._forms import COLUMNS
+from bsymlearn._validation._timing import check_repetition_times, mask_volumes
 
 
 @dataclass
@@ -21,8 +26,10 @@ class Scans:
 
     Attributes
     ----------
-    timeseries : list of (ndarray of shape (n_timepoints_i, n_rois) or None)
+    timeseries : list of (ndarray of shape (n_volumes_i, n_rois) or None)
+        NaN where missing or censored.
     connectomes : list of (ndarray of shape (n_rois, n_rois) or None)
+        NaN where missing.
     labels : list of str
         Names of the rows, for messages.
     groups : list of hashable
@@ -31,6 +38,13 @@ class Scans:
     modality : {"functional", "structural", "multimodal"}
     n_rois : int
     roi_names : list of str or None
+    rows : list of (ndarray of int or None)
+        Where the time points of X are among the volumes of `timeseries`, if that has more:
+        censored volumes that X lacked.
+    t_r : list of (float or None)
+        Repetition times in seconds.
+    encoder_t_r : float or None
+        The one that they are brought to.
     """
 
     timeseries: list
@@ -40,7 +54,10 @@ class Scans:
     form: str
     modality: str
     n_rois: int
-    roi_names: list[str] | None = None
+    roi_names: list[str] | None
+    rows: list
+    t_r: list[float | None]
+    encoder_t_r: float | None
 
     def __len__(self):
         return len(self.labels)
@@ -50,8 +67,12 @@ def check_scans(
     X: Any,
     *,
     modality: str = "auto",
+    missing_values: str = "error",
+    t_r: float | None = None,
+    roi_names: Sequence[str] | None = None,
     n_rois: int | None = None,
-    roi_names: list[str] | None = None,
+    encoder_names: list[str] | None = None,
+    encoder_t_r: float | None = None,
     estimator: str = "BrainSymphony",
     fitted: bool = False,
     minimum: int = 1,
@@ -62,10 +83,18 @@ def check_scans(
     ----------
     X : DataFrame, list of arrays, ndarray of shape (n, T, R), or ndarray of shape (n, T)
     modality : {"auto", "functional", "structural", "multimodal"}
+    missing_values : {"error", "mask"}
+        What NaN is.
+    t_r : float, default=None
+        Repetition time in seconds of the scans that tell none.
+    roi_names : sequence of str, default=None
+        Names of the ROIs of scans that carry none.
     n_rois : int, default=None
         What the encoder was built for, where that is known.
-    roi_names : list of str, default=None
-        Names in the order of the encoder; scans that carry names are brought into it.
+    encoder_names : list of str, default=None
+        Names in the order of the encoder; scans that have names are brought into it.
+    encoder_t_r : float, default=None
+        Repetition time in seconds of the encoder.
     estimator : str
         Name for messages.
     fitted : bool, default=False
@@ -109,15 +138,24 @@ def check_scans(
                 "give its data."
             )
     labels, univariate = cells.labels, cells.form == "univariate"
-    pairs = zip(cells.timeseries, labels, strict=True)
-    series = [check_series(s, label, univariate=univariate) for s, label in pairs]
+    masks = missing_values == "mask"
+    series, rows = [], []
+    for given, sample_mask, label in zip(cells.timeseries, cells.sample_masks, labels, strict=True):
+        scan, places = check_series(given, label, univariate=univariate, allow_nan=masks), None
+        if scan is not None:
+            scan, places = mask_volumes(scan, sample_mask, label)
+            check_usable(scan, label, univariate=univariate)
+        series.append(scan)
+        rows.append(places)
     pairs = zip(cells.connectomes, labels, strict=True)
-    connectomes = [check_connectome(c, label) for c, label in pairs]
+    connectomes = [check_connectome(c, label, allow_nan=masks) for c, label in pairs]
     found = check_n_rois(series, connectomes, labels, n_rois, estimator, fitted)
-    named = (own for pair in _names_in_use(cells, modality) for own in pair if own is not None)
-    reference = roi_names or next(named, None)
+    names = complete_names(_names_in_use(cells, modality), series, connectomes, roi_names, found)
+    if encoder_names is not None and not fitted:
+        warn_of_no_names(names, estimator)
+    reference = encoder_names or next((own for pair in names for own in pair if own), None)
     if reference is not None and len(reference) == found:
-        match_names(series, connectomes, _names_in_use(cells, modality), labels, reference)
+        match_names(series, connectomes, names, labels, reference)
     else:
         reference = None
     if not univariate:
@@ -126,7 +164,20 @@ def check_scans(
         check_axis_order(
             [s for s in series if s is not None and (n_rois is None or len(s) == n_rois)]
         )
-    return Scans(series, connectomes, labels, cells.groups, cells.form, modality, found, reference)
+    times, encoder_t_r = check_repetition_times(cells.t_r, series, labels, t_r, encoder_t_r)
+    return Scans(
+        timeseries=series,
+        connectomes=connectomes,
+        labels=labels,
+        groups=cells.groups,
+        form=cells.form,
+        modality=modality,
+        n_rois=found,
+        roi_names=reference,
+        rows=rows,
+        t_r=times,
+        encoder_t_r=encoder_t_r,
+    )
 
 
 def _names_in_use(cells, modality):

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from bsymlearn._validation import (
     MODALITIES,
     Scans,
+    check_groups,
     check_is_no_scan,
     check_is_numeric,
     check_scans,
@@ -37,8 +38,9 @@ from bsymlearn.estimators._contract import (
     new_contract,
     pick_device,
 )
+from bsymlearn.estimators._embedding import embed, fit_readout
 from bsymlearn.estimators._inference import Inference
-from bsymlearn.estimators._readouts import READOUTS, Readout, readout_kind
+from bsymlearn.estimators._readouts import READOUTS
 from bsymlearn.estimators._splits import split_participants
 from bsymlearn.training import RECIPES, PreparedScan, TrainingSettings, prepare_scans, pretrain
 
@@ -53,6 +55,9 @@ class BrainSymphonyEstimator(BaseEstimator):
         "spectral_power": [Interval(Real, 0, 1, closed="right")],
         "scaling": [StrOptions({"robust"}), None],
         "connectome_scaling": [StrOptions({"log10"}), None],
+        "missing_values": [StrOptions({"error", "mask"})],
+        "t_r": [Interval(Real, 0, None, closed="neither"), None],
+        "roi_names": ["array-like", None],
         **{name: [Interval(Integral, 1, None, closed="left")] for name in SIZES},
         "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
         "recipe": [StrOptions(set(RECIPES))],
@@ -73,6 +78,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing_values == "mask"
         return tags
 
     def _check_fit_X(self, X: Any, pretrained: BrainSymphony | None) -> Scans:
@@ -82,16 +88,10 @@ class BrainSymphonyEstimator(BaseEstimator):
             validate_data(self, X[columns] if columns else X, skip_check_array=True)
         elif is_univariate(X):
             check_is_numeric(X)
-            X = validate_data(self, X, dtype=np.float32)
+            X = self._check_univariate(X, reset=True)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_  # of an earlier fit, on a table
-        known: dict[str, Any] = {}
-        if pretrained is not None:
-            known["n_rois"] = pretrained.config.n_rois
-            known["roi_names"] = pretrained.contract.get("roi_names")
-        scans = check_scans(
-            X, estimator=type(self).__name__, modality=self.modality, minimum=2, **known
-        )
+        scans = self._check_scans(X, pretrained, modality=self.modality, minimum=2)
         if scans.form in ("list", "array"):
             self.n_features_in_ = scans.n_rois
         return scans
@@ -105,18 +105,28 @@ class BrainSymphonyEstimator(BaseEstimator):
         elif is_univariate(X):
             check_is_numeric(X)
             check_is_no_scan(X, self.n_rois_, name)
-            X = validate_data(self, X, dtype=np.float32, reset=False)
-        contract = self.module_.contract
-        scans = check_scans(
-            X,
-            estimator=name,
-            modality=self.modality_,
-            n_rois=self.n_rois_,
-            roi_names=contract.get("roi_names"),
-            fitted=True,
-        )
-        check_units(contract, scans, name)
+            X = self._check_univariate(X, reset=False)
+        scans = self._check_scans(X, self.module_, modality=self.modality_, fitted=True)
+        check_units(self.module_.contract, scans, name)
         return scans
+
+    def _check_univariate(self, X: Any, reset: bool) -> np.ndarray:
+        finite = "allow-nan" if self.missing_values == "mask" else True
+        return validate_data(self, X, dtype=np.float32, ensure_all_finite=finite, reset=reset)
+
+    def _check_scans(self, X: Any, encoder: BrainSymphony | None, **options: Any) -> Scans:
+        if encoder is not None:
+            options["n_rois"] = encoder.config.n_rois
+            options["encoder_names"] = encoder.contract.get("roi_names")
+            options["encoder_t_r"] = encoder.contract.get("t_r")
+        return check_scans(
+            X,
+            estimator=type(self).__name__,
+            missing_values=self.missing_values,
+            t_r=self.t_r,
+            roi_names=self.roi_names,
+            **options,
+        )
 
     def _check_columns(self, X):
         missing = set(getattr(self, "feature_names_in_", ())) - set(X.columns)
@@ -126,7 +136,7 @@ class BrainSymphonyEstimator(BaseEstimator):
                 "with it. Add it, with None where a subject lacks that modality."
             )
 
-    def _start(self, X: Any) -> Scans:
+    def _start(self, X: Any, groups: Any = None) -> Scans:
         """Check X and build the encoder: all errors come before any long work."""
         name = type(self).__name__
         if self.patience is not None and not self.validation_fraction:
@@ -137,6 +147,7 @@ class BrainSymphonyEstimator(BaseEstimator):
             )
         pretrained = load_pretrained(self.pretrained)
         scans = self._check_fit_X(X, pretrained)
+        scans.groups = check_groups(groups, scans)
         if pretrained is not None:
             check_pretrained(self, pretrained, scans)
         contract = new_contract(self, scans, pretrained)
@@ -206,39 +217,11 @@ class BrainSymphonyEstimator(BaseEstimator):
     def _fit_readout(self, prepared: list[PreparedScan], weight: np.ndarray | None = None) -> None:
         """Learn what the readout subtracts, or puts in for what a scan lacks, over these scans."""
         weight = np.ones(len(prepared)) if weight is None else weight
-        kind = readout_kind(self.readout, self.modality_, self.n_rois_)
-        mean_latent = torch.zeros(self.n_rois_, self.module_.config.dim)
-        if kind in ("connectivity", "moments"):
-            mean_latent = self._mean_latent(prepared, weight, kind)
-        self.readout_ = Readout(kind, mean_latent, self.spectral_power)
+        self.readout_ = fit_readout(
+            self._inference(), prepared, weight, self.readout, self.spectral_power
+        )
         self._n_features_out = self.readout_.n_outputs
-        has = [
-            i for i, scan in enumerate(prepared) if scan.timeseries is not None and weight[i] > 0
-        ]
-        if kind == "moments" and has:
-            similarity = self._embed([prepared[i] for i in has])[:, : len(self.readout_.rows)]
-            mean_similarity = np.average(similarity, axis=0, weights=weight[has])
-            self.readout_.mean_similarity.copy_(torch.from_numpy(mean_similarity))
-
-    def _mean_latent(self, prepared, weight, kind):
-        """Average latents over scans, (R, D); each branch's, (R, 2 D), over those that have it."""
-        branches = 2 if kind == "moments" else 1
-        shape = (self.n_rois_, branches, self.module_.config.dim)
-        total = torch.zeros(shape, dtype=torch.float64)
-        mass = torch.zeros(branches, 1, dtype=torch.float64)
-        for latents, share in zip(
-            self._inference().latents(prepared, kind), weight / weight.sum(), strict=True
-        ):
-            mean = latents.double().mean(dim=0).view(shape)
-            total += float(share) * mean
-            mass += float(share) * mean.any(dim=2).any(dim=0)[:, None]
-        return (total / mass.clamp(min=1e-12)).flatten(1).float()
 
     def _embed(self, prepared: list[PreparedScan]) -> np.ndarray:
         """Embed scans; (n_scans, n_outputs) float32."""
-        embedded = np.empty((len(prepared), self.readout_.n_outputs), dtype=np.float32)
-        with torch.inference_mode():
-            for i, latents in enumerate(self._inference().latents(prepared, self.readout_.kind)):
-                owners = torch.zeros(len(latents), dtype=torch.long)
-                embedded[i] = self.readout_(latents, owners, 1)[0].numpy()
-        return embedded
+        return embed(self._inference(), self.readout_, prepared)

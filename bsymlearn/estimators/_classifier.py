@@ -57,6 +57,16 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         never scaled.
     connectome_scaling : {"log10", None}, default="log10"
         Scaling of connectomes: log10(1 + w) with a zero diagonal; signed ones stay as they are.
+    missing_values : {"error", "mask"}, default="error"
+        What NaN in X is: an error, or masked, exactly, as if it had not been measured. Constant
+        ROIs and volumes that a column `sample_mask` censors are always masked.
+    t_r : float, default=None
+        Repetition time in seconds of the scans of X, where neither a column `t_r` nor sidecars
+        of paths tell it. Scans are resampled to that of the encoder: of `pretrained`, or the most
+        common one of the scans of `fit`. None: time points are taken as they are.
+    roi_names : array-like of str of shape (n_rois,), default=None
+        Names of the ROIs of X, in its order, where its arrays carry none. Scans are brought into
+        the encoder's order by name.
     dim : int, default=128
         Width of all embeddings. Defaults of the sizes are those of the paper.
     n_layers, n_heads, mlp_dim : int, default=6, 4, 512
@@ -157,6 +167,9 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         spectral_power=1.0,
         scaling="robust",
         connectome_scaling="log10",
+        missing_values="error",
+        t_r=None,
+        roi_names=None,
         dim=128,
         n_layers=6,
         n_heads=4,
@@ -186,6 +199,9 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         self.spectral_power = spectral_power
         self.scaling = scaling
         self.connectome_scaling = connectome_scaling
+        self.missing_values = missing_values
+        self.t_r = t_r
+        self.roi_names = roi_names
         self.dim = dim
         self.n_layers = n_layers
         self.n_heads = n_heads
@@ -206,7 +222,9 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "BrainSymphonyClassifier":
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+    ) -> "BrainSymphonyClassifier":
         """Learn to classify.
 
         Parameters
@@ -216,6 +234,9 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         y : array-like of shape (n_subjects,)
             Classes.
         sample_weight : array-like of shape (n_subjects,), default=None
+        groups : array-like of shape (n_subjects,), default=None
+            Rows of one group are held out for validation together. By default the participants,
+            where X is a table that tells them; else each row is a group.
 
         Returns
         -------
@@ -226,7 +247,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         ValueError, TypeError, FileNotFoundError
             If X or y is not what can be learned from; before training starts.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, groups)
 
     def _targets(self, y, n_scans):
         """Encode the classes; returns codes and the weights of the classes, per row."""

@@ -64,12 +64,13 @@ def new_contract(estimator: Any, scans: Scans, pretrained: BrainSymphony | None)
         "connectome_scaling": estimator.connectome_scaling,
         "time_steps": estimator.time_steps,
         "roi_names": scans.roi_names,
+        "t_r": scans.encoder_t_r,
         "largest_weight": max(weights, default=None),
     }
     if pretrained is None:
         return contract
     learned = dict(pretrained.contract)
-    for name in ("roi_names", "largest_weight"):  # None: it has never seen any
+    for name in ("roi_names", "t_r", "largest_weight"):  # None: it has never seen any
         if learned.get(name) is None:
             learned.pop(name, None)
     return contract | learned

@@ -10,10 +10,16 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from bsymlearn.encoders import BrainSymphony
-from bsymlearn.estimators._inference import latents_for
+from bsymlearn.estimators._inference import lacking, latents_for
 from bsymlearn.estimators._readouts import Readout
 from bsymlearn.preprocessing import window_starts
-from bsymlearn.training import PreparedScan, TrainingSettings, collate, n_timepoints
+from bsymlearn.training import (
+    PreparedScan,
+    TrainingSettings,
+    collate,
+    n_timepoints,
+    usable_starts,
+)
 
 _MAX_WINDOWS = 4
 
@@ -93,12 +99,13 @@ class FineTuning(nn.Module):
         """Score scans; `target` and `weight` are (n,), what is in `batch` (n, n_windows, ...)."""
         n_scans, n_windows = next(iter(batch.values())).shape[:2]
         batch = {name: tensor.flatten(0, 1) for name, tensor in batch.items()}  # (n*W, ...)
-        if "connectome" in batch:
-            batch["edges"] = torch.zeros_like(batch["connectome"], dtype=torch.bool)
         output = self.encoder(**batch, gradients=self.gradients)
         latents = latents_for(output, self.modality, self.readout.kind)  # (n*W, R, D)
         owners = torch.arange(n_scans, device=latents.device).repeat_interleave(n_windows)
-        features = self.readout(latents, owners, n_scans)  # (n, n_features)
+        lacks = None
+        if self.modality == "multimodal":
+            lacks = lacking(batch["has_timeseries"], batch["has_connectome"])
+        features = self.readout(latents, owners, n_scans, lacks)  # (n, n_features)
         return {"loss": weight * self.loss(self.head(features), target)}
 
 
@@ -120,6 +127,7 @@ class LabelledScans(Dataset):
         self.time_steps = time_steps
         self.n_rois = n_rois
         self.modality = modality
+        self.starts = [usable_starts(scan, time_steps) for scan in scans]
         longest = max(n_timepoints(scan) for scan in scans)
         self.n_windows = min(len(window_starts(longest, time_steps)), _MAX_WINDOWS)
 
@@ -132,7 +140,7 @@ class LabelledScans(Dataset):
     def collate(self, items, spread=False):
         """Batch for a skorch net: random windows of each scan, or evenly spread ones."""
         chosen = [self.scans[item] for item in items for _ in range(self.n_windows)]
-        starts = [start for item in items for start in self._starts(self.scans[item], spread)]
+        starts = [int(start) for item in items for start in self._draw(self.starts[item], spread)]
         batch = collate(chosen, starts, self.time_steps, self.n_rois, self.modality)
         batch = {
             name: tensor.unflatten(0, (len(items), self.n_windows))
@@ -142,11 +150,10 @@ class LabelledScans(Dataset):
         batch["weight"] = self.weight[list(items)]
         return batch, torch.zeros(len(items))
 
-    def _starts(self, scan, spread):
-        latest = max(n_timepoints(scan) - self.time_steps, 0)
+    def _draw(self, starts, spread):
         if spread:
-            return np.linspace(0, latest, self.n_windows).astype(int).tolist()
-        return torch.randint(latest + 1, (self.n_windows,)).tolist()
+            return starts[np.linspace(0, len(starts) - 1, self.n_windows).astype(int)]
+        return starts[torch.randint(len(starts), (self.n_windows,)).numpy()]
 
 
 def make_evaluation(

@@ -17,12 +17,20 @@ _BATCH_SIZE = 8
 def latents_for(output: EncoderOutput, modality: str, kind: str | None = None) -> torch.Tensor:
     """Return the latents (W, R, D) that a readout takes; moments those of both branches.
 
-    Multimodal moments take functional and structural latents, (W, R, 2 D), before the gate.
+    Multimodal moments take functional and structural latents, (W, R, 2 D), before the gate; kind
+    "all" is fused, functional and structural latents, (W, R, 3 D).
     """
-    if modality == "multimodal" and kind == "moments":
+    if modality == "multimodal" and kind in ("moments", "all"):
         assert output.functional is not None and output.structural is not None
-        return torch.cat([output.functional, output.structural], dim=-1)
+        branches = [output.functional, output.structural]
+        fused = [output.fused] if kind == "all" and output.fused is not None else []
+        return torch.cat(fused + branches, dim=-1)
     return getattr(output, _LATENTS[modality])
+
+
+def lacking(has_timeseries: torch.Tensor, has_connectome: torch.Tensor) -> torch.Tensor:
+    """Code what each row lacks: 0 nothing, 1 its series, 2 its connectome."""
+    return (~has_timeseries).long() + 2 * (~has_connectome).long()
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,8 @@ class Inference:
 
     @torch.inference_mode()
     def forward(self, batch: dict[str, torch.Tensor]) -> EncoderOutput:
-        """Run the encoder on a batch of windows; decodes no edges unless `batch` names some."""
+        """Run the encoder on a batch of windows; decodes no edges but those that `batch` hides."""
         batch = {key: tensor.to(self.device) for key, tensor in batch.items()}
-        if "connectome" in batch and "edges" not in batch:
-            batch["edges"] = torch.zeros_like(batch["connectome"], dtype=torch.bool)
         return self.module(**batch, gradients=self.gradients)
 
     def latents(

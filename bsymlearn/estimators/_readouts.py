@@ -23,7 +23,9 @@ class Readout(nn.Module):
     `spectral_power`, its lower triangle. "moments" is the "connectivity" of functional latents
     followed by the "flatten" of structural ones: what series tell is in second-order statistics,
     what connectomes tell in the latents themselves. A modality that a scan lacks is what it is
-    on average.
+    on average. The other readouts of a multimodal encoder take fused latents; those of a scan
+    that lacks a modality are shifted by what separates, on average, the latents of the other
+    one from fused ones, so that an embedding does not tell what was measured.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ class Readout(nn.Module):
         As `readout_kind` gives it.
     mean_latent : Tensor of shape (R, D)
         Learned from training scans; (R, 2 D) for "moments", functional and structural ones.
+    shift : Tensor of shape (3, R, D), default=None
+        What is added to the latents of scans that lack nothing, their series, their connectome.
     spectral_power : float, default=1.0
         Below 1 it flattens the spectrum, so that shared components weigh less.
 
@@ -41,16 +45,24 @@ class Readout(nn.Module):
     """
 
     mean_latent: torch.Tensor
+    shift: torch.Tensor | None
     mean_similarity: torch.Tensor
     rows: torch.Tensor
     columns: torch.Tensor
 
-    def __init__(self, kind: str, mean_latent: torch.Tensor, spectral_power: float = 1.0):
+    def __init__(
+        self,
+        kind: str,
+        mean_latent: torch.Tensor,
+        spectral_power: float = 1.0,
+        shift: torch.Tensor | None = None,
+    ):
         super().__init__()
         n_rois = len(mean_latent)
         self.kind = kind
         self.spectral_power = spectral_power
         self.register_buffer("mean_latent", mean_latent)
+        self.register_buffer("shift", shift)
         rows, columns = torch.tril_indices(n_rois, n_rois, offset=-1).unbind()
         self.register_buffer("mean_similarity", mean_latent.new_zeros(len(rows)))
         self.register_buffer("rows", rows, persistent=False)
@@ -65,7 +77,13 @@ class Readout(nn.Module):
         sizes["moments"] = n_pairs + n_rois * dim // 2
         return sizes[self.kind]
 
-    def forward(self, latents: torch.Tensor, owners: torch.Tensor, n_scans: int) -> torch.Tensor:
+    def forward(
+        self,
+        latents: torch.Tensor,
+        owners: torch.Tensor,
+        n_scans: int,
+        lacks: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Summarise.
 
         Parameters
@@ -75,11 +93,15 @@ class Readout(nn.Module):
         owners : Tensor of shape (W,)
             The scan that each window belongs to, in 0 … n_scans - 1.
         n_scans : int
+        lacks : Tensor of shape (W,), int, default=None
+            What the scan of each window lacks: 0 nothing, 1 its series, 2 its connectome.
 
         Returns
         -------
         features : Tensor of shape (n_scans, n_outputs)
         """
+        if self.shift is not None and lacks is not None:
+            latents = latents + self.shift[lacks]  # (W, R, D)
         if self.kind == "mean":
             return _average(latents.mean(dim=1), owners, n_scans)  # (n, D)
         if self.kind == "flatten":
@@ -91,10 +113,10 @@ class Readout(nn.Module):
         second = self._similarity(functional - mean_functional, owners, n_scans)
         first = _average(structural.flatten(1), owners, n_scans)  # (n, R*D)
         # Latents of a modality that a scan lacks are exactly 0.
-        lacks = [_average(part.flatten(1).abs(), owners, n_scans).amax(dim=1, keepdim=True) == 0
+        absent = [_average(part.flatten(1).abs(), owners, n_scans).amax(dim=1, keepdim=True) == 0
                  for part in (functional, structural)]  # fmt: skip
-        second = torch.where(lacks[0], self.mean_similarity, second)
-        first = torch.where(lacks[1], mean_structural.flatten(), first)
+        second = torch.where(absent[0], self.mean_similarity, second)
+        first = torch.where(absent[1], mean_structural.flatten(), first)
         return torch.cat([second, first], dim=1)
 
     def _similarity(self, centred, owners, n_scans):

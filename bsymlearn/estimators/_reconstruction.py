@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bsymlearn._validation import Scans
+from bsymlearn._validation import Scans, same_t_r
 from bsymlearn.estimators._inference import Inference
 from bsymlearn.training import (
     EDGE_RATIO,
@@ -22,7 +22,10 @@ from bsymlearn.training import (
 
 def check_mask(mask: Any, scans: Scans) -> list[np.ndarray]:
     """Bring a mask, True where hidden, into one (n_timepoints, n_rois) array a scan."""
-    lengths = [0 if s is None else len(s) for s in scans.timeseries]
+    lengths = [
+        0 if s is None else len(s) if rows is None else len(rows)
+        for s, rows in zip(scans.timeseries, scans.rows, strict=True)
+    ]
     n_scans, n_rois = len(scans), scans.n_rois
     if isinstance(mask, np.ndarray | list | tuple):
         ragged = len({np.shape(m) for m in mask}) > 1
@@ -56,6 +59,62 @@ def _describe(mask):
     return f"shape {array.shape} and type {array.dtype}"
 
 
+class TimeAxis:
+    """From the time points of a scan in X to those that the encoder works on, and back.
+
+    Parameters
+    ----------
+    scans : Scans
+    i : int
+        The row.
+    """
+
+    def __init__(self, scans: Scans, i: int):
+        self.rows = scans.rows[i]
+        self.n_volumes = len(scans.timeseries[i])
+        t_r, encoder_t_r = scans.t_r[i], scans.encoder_t_r
+        self.step = 1.0  # of the encoder, in volumes
+        if t_r is not None and encoder_t_r is not None and not same_t_r(t_r, encoder_t_r):
+            self.step = encoder_t_r / t_r
+
+    def hide(self, mask: np.ndarray, n_timepoints: int) -> np.ndarray:
+        """Bring a mask to the encoder's time points: hidden where a neighbour in time is."""
+        if self.rows is not None:
+            whole = np.zeros((self.n_volumes, mask.shape[1]), dtype=bool)
+            whole[self.rows] = mask
+            mask = whole
+        if self.step == 1.0:
+            return mask
+        position = np.arange(n_timepoints) * self.step
+        after = np.minimum(np.ceil(position - 1e-6), len(mask) - 1)
+        return mask[np.floor(position + 1e-6).astype(int)] | mask[after.astype(int)]
+
+    def restore(self, predicted: np.ndarray) -> np.ndarray:
+        """Bring a prediction to the time points of X, on lines between those of the encoder."""
+        if self.step != 1.0:
+            wanted = np.arange(self.n_volumes) / self.step
+            given = np.arange(len(predicted))
+            columns = [np.interp(wanted, given, column) for column in predicted.T]
+            predicted = np.stack(columns, axis=1).astype(np.float32)
+        return predicted if self.rows is None else predicted[self.rows]
+
+
+def reconstruct_like(
+    inference: Inference, prepared: list[PreparedScan], masks: list[np.ndarray], scans: Scans
+) -> list[np.ndarray | None]:
+    """Predict every entry of every scan at the time points of X; masks are in these, too."""
+    axes = [None if s is None else TimeAxis(scans, i) for i, s in enumerate(scans.timeseries)]
+    hidden = [
+        mask if axis is None else axis.hide(mask, n_timepoints(scan))
+        for axis, mask, scan in zip(axes, masks, prepared, strict=True)
+    ]
+    predicted = reconstruct_scans(inference, prepared, hidden)
+    return [
+        None if axis is None or scan is None else axis.restore(scan)
+        for axis, scan in zip(axes, predicted, strict=True)
+    ]
+
+
 def reconstruct_scans(
     inference: Inference, prepared: list[PreparedScan], masks: list[np.ndarray]
 ) -> list[np.ndarray | None]:
@@ -64,7 +123,8 @@ def reconstruct_scans(
     Returns
     -------
     predicted : list of ndarray of shape (n_timepoints_i, n_rois), float32
-        In scaled units; None where a scan has no time series.
+        In scaled units; 0, the median, where no window holds data; None where a scan has no
+        time series.
     """
     config = inference.module.config
     shapes = [(n_timepoints(scan), config.n_rois) for scan in prepared]
@@ -81,7 +141,7 @@ def reconstruct_scans(
             stop = min(start + config.time_steps, len(total[owner]))
             total[owner][start:stop] += window[: stop - start]
             count[owner][start:stop] += 1
-    return [t / c if len(t) else None for t, c in zip(total, count, strict=True)]
+    return [t / np.maximum(c, 1) if len(t) else None for t, c in zip(total, count, strict=True)]
 
 
 def score_reconstruction(
@@ -97,16 +157,21 @@ def score_reconstruction(
     hide = hide_spans if inference.module.config.n_rois == 1 else hide_rois
     masks = []
     for scan in scored:
-        usable = np.asarray(scan.usable)
-        valid = torch.from_numpy(np.tile(usable, (1, n_timepoints(scan), 1)))  # (1, T, R)
+        valid = torch.from_numpy(np.isfinite(np.asarray(scan.timeseries)))[None]  # (1, T, R)
         masks.append(hide(valid, mask_ratio, generator)[0].numpy())
     error = spread = 0.0
     predicted = reconstruct_scans(inference, scored, masks)
     for scan, mask, guess in zip(scored, masks, predicted, strict=True):
         target = np.asarray(scan.timeseries, dtype=np.float64)
         error += np.sum((np.asarray(guess) - target)[mask] ** 2)
-        spread += np.sum((target - target.mean(axis=0))[mask] ** 2)
+        spread += np.sum((target - _means(target))[mask] ** 2)
     return pooled_r2(error, spread)
+
+
+def _means(series):
+    """Mean of each ROI over what is not missing."""
+    known = np.isfinite(series)
+    return np.where(known, series, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
 
 def score_edges(inference: Inference, prepared: list[PreparedScan], seed: int) -> float:
@@ -114,8 +179,8 @@ def score_edges(inference: Inference, prepared: list[PreparedScan], seed: int) -
     generator = torch.Generator().manual_seed(seed)
     error = spread = 0.0
     for _, batch in inference.windows(prepared, batch_size=1):
-        edges = hide_edges(batch["connectome"], EDGE_RATIO, generator)
-        decoded = inference.forward(batch | {"edges": edges}).edges
+        edges = hide_edges(batch["connectome"], EDGE_RATIO, generator) & ~batch["edges"]
+        decoded = inference.forward(batch | {"edges": edges | batch["edges"]}).edges
         assert decoded is not None
         target = batch["connectome"][edges].double()
         error += float((decoded.cpu()[edges] - target).square().sum())

@@ -49,11 +49,11 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         """Solve the linear model; gives coef (n_outputs, n_features), intercept (n_outputs,)."""
         raise NotImplementedError
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any):
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any):
         """Check all, encode, solve the head, then fine-tune."""
         self._check_recipe()
         _check_order(X, y)
-        scans = self._start(X)
+        scans = self._start(X, groups)
         target, implied_weight = self._targets(y, len(scans))
         sample_weight = _check_sample_weight(
             sample_weight, np.empty((len(scans), 1)), dtype=np.float64, ensure_non_negative=True

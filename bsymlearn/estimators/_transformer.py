@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from bsymlearn.estimators._base import BrainSymphonyEstimator
 from bsymlearn.estimators._reconstruction import (
     check_mask,
-    reconstruct_scans,
+    reconstruct_like,
     score_edges,
     score_reconstruction,
 )
@@ -42,6 +42,16 @@ class BrainSymphonyTransformer(
         never scaled.
     connectome_scaling : {"log10", None}, default="log10"
         Scaling of connectomes: log10(1 + w) with a zero diagonal; signed ones stay as they are.
+    missing_values : {"error", "mask"}, default="error"
+        What NaN in X is: an error, or masked, exactly, as if it had not been measured. Constant
+        ROIs and volumes that a column `sample_mask` censors are always masked.
+    t_r : float, default=None
+        Repetition time in seconds of the scans of X, where neither a column `t_r` nor sidecars
+        of paths tell it. Scans are resampled to that of the encoder: of `pretrained`, or the most
+        common one of the scans of `fit`. None: time points are taken as they are.
+    roi_names : array-like of str of shape (n_rois,), default=None
+        Names of the ROIs of X, in its order, where its arrays carry none. Scans are brought into
+        the encoder's order by name.
     dim : int, default=128
         Width of all embeddings. Defaults of the sizes are those of the paper.
     n_layers, n_heads, mlp_dim : int, default=6, 4, 512
@@ -129,6 +139,9 @@ class BrainSymphonyTransformer(
         spectral_power=1.0,
         scaling="robust",
         connectome_scaling="log10",
+        missing_values="error",
+        t_r=None,
+        roi_names=None,
         dim=128,
         n_layers=6,
         n_heads=4,
@@ -154,6 +167,9 @@ class BrainSymphonyTransformer(
         self.spectral_power = spectral_power
         self.scaling = scaling
         self.connectome_scaling = connectome_scaling
+        self.missing_values = missing_values
+        self.t_r = t_r
+        self.roi_names = roi_names
         self.dim = dim
         self.n_layers = n_layers
         self.n_heads = n_heads
@@ -179,7 +195,7 @@ class BrainSymphonyTransformer(
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> "BrainSymphonyTransformer":
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> "BrainSymphonyTransformer":
         """Pretrain by masked reconstruction, then learn the readout's means.
 
         Parameters
@@ -188,6 +204,9 @@ class BrainSymphonyTransformer(
             Scans; see the user guide for all forms.
         y : None
             Ignored.
+        groups : array-like of shape (n_subjects,), default=None
+            Rows of one group are held out for validation together. By default the participants,
+            where X is a table that tells them; else each row is a group.
 
         Returns
         -------
@@ -198,7 +217,7 @@ class BrainSymphonyTransformer(
         ValueError, TypeError, FileNotFoundError
             If X is not what an encoder can learn from; before training starts.
         """
-        scans = self._start(X)
+        scans = self._start(X, groups)
         prepared = self._prepare(scans)
         if self.max_epochs:
             self._pretrain(scans, prepared, self.max_epochs, self.lr)
@@ -263,8 +282,8 @@ class BrainSymphonyTransformer(
                 "reconstruct predicts time series, but this encoder was fitted with "
                 "modality='structural'. Fit it on time series."
             )
-        predicted = reconstruct_scans(
-            self._inference(), self._prepare(scans), check_mask(mask, scans)
+        predicted = reconstruct_like(
+            self._inference(), self._prepare(scans), check_mask(mask, scans), scans
         )
         if scans.form == "table":
             return pd.DataFrame({"timeseries": pd.Series(predicted, X.index, dtype=object)})

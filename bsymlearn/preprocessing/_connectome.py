@@ -10,7 +10,7 @@ def scale_connectome(connectome: np.ndarray) -> np.ndarray:
     ----------
     connectome : ndarray of shape (n_rois, n_rois)
         Weights; counts reach 10**5, which would saturate the signed attention. One with a
-        negative weight is signed, and only its diagonal is set to 0.
+        negative weight is signed, and only its diagonal is set to 0. NaN, where missing, stays.
 
     Returns
     -------
@@ -24,6 +24,6 @@ def scale_connectome(connectome: np.ndarray) -> np.ndarray:
     """
     scaled = np.array(connectome, dtype=np.float64)
     np.fill_diagonal(scaled, 0.0)
-    if scaled.min() >= 0:
+    if np.fmin.reduce(scaled, axis=None) >= 0:
         scaled = np.log10(1.0 + scaled)
     return scaled.astype(np.float32)

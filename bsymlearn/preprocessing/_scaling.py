@@ -14,14 +14,14 @@ def robust_scale(timeseries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     timeseries : ndarray of shape (n_timepoints, n_rois)
-        Any units.
+        Any units. NaN where missing: it counts in no statistic, and stays.
 
     Returns
     -------
     scaled : ndarray of shape (n_timepoints, n_rois), float32
         In interquartile ranges; 0 in ROIs that are not usable.
     usable : ndarray of shape (n_rois,), bool
-        False where the series is constant (outside the field of view, say).
+        False where the series is constant (outside the field of view, say), or missing.
 
     References
     ----------
@@ -37,9 +37,11 @@ def robust_scale(timeseries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     timeseries = np.asarray(timeseries, dtype=np.float64)
     usable = usable_rois(timeseries)
-    low, median, high = np.percentile(timeseries, [25, 50, 75], axis=0)
+    whole = np.where(usable, timeseries, 0.0)
+    gaps = np.isnan(whole).any()
+    percentile, deviation = (np.nanpercentile, np.nanstd) if gaps else (np.percentile, np.std)
+    low, median, high = percentile(whole, [25, 50, 75], axis=0)
     spread = high - low
     # More than half of the values may be equal (a spiky series): then the SD stands in.
-    spread = np.where(spread > 0, spread, timeseries.std(axis=0))
-    scaled = np.where(usable, (timeseries - median) / np.where(usable, spread, 1.0), 0.0)
-    return scaled.astype(np.float32), usable
+    spread = np.where(spread > 0, spread, deviation(whole, axis=0))
+    return ((whole - median) / np.where(usable, spread, 1.0)).astype(np.float32), usable

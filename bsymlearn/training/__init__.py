@@ -7,6 +7,7 @@ from bsymlearn.training._batches import (
     collate_windows,
     n_timepoints,
     prepare_scans,
+    usable_starts,
 )
 from bsymlearn.training._losses import pooled_r2
 from bsymlearn.training._masking import (
@@ -37,4 +38,5 @@ __all__ = [
     "prepare_scans",
     "pretrain",
     "train",
+    "usable_starts",
 ]

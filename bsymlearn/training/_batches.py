@@ -7,8 +7,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from bsymlearn._validation import Scans, usable_rois
-from bsymlearn.preprocessing import robust_scale, scale_connectome, window_starts
+from bsymlearn._validation import Scans, same_t_r, usable_rois
+from bsymlearn.preprocessing import (
+    resample_timeseries,
+    robust_scale,
+    scale_connectome,
+    window_starts,
+)
 
 
 @dataclass(frozen=True)
@@ -18,37 +23,56 @@ class PreparedScan:
     Attributes
     ----------
     timeseries : ndarray of shape (n_timepoints, n_rois), or None
-    usable : ndarray of shape (n_rois,), bool, or None
-        False for constant ROIs.
+        NaN where there is nothing to see: missing, censored, or a constant ROI.
     connectome : ndarray of shape (n_rois, n_rois), or None
+        NaN where missing.
     """
 
     timeseries: np.ndarray | None
-    usable: np.ndarray | None
     connectome: np.ndarray | None
 
 
 def prepare_scans(
     scans: Scans, scaling: str | None, connectome_scaling: str | None
 ) -> list[PreparedScan]:
-    """Scale every scan by itself; a univariate series is never scaled."""
+    """Bring every scan by itself to the encoder's repetition time and scale.
+
+    Raises
+    ------
+    ValueError
+        If so much of a scan is censored that nothing is left of it at that repetition time.
+    """
     prepared = []
-    for series, connectome in zip(scans.timeseries, scans.connectomes, strict=True):
-        usable = None
+    for i, (series, connectome) in enumerate(zip(scans.timeseries, scans.connectomes, strict=True)):
         if series is not None:
-            if scans.form == "univariate":
-                usable = np.ones(series.shape[1], dtype=bool)
-            elif scaling == "robust":
-                series, usable = robust_scale(series)
-            else:
-                usable = usable_rois(series)
+            series = _prepare_series(series, i, scans, scaling)
         if connectome is not None:
             if connectome_scaling == "log10":
                 connectome = scale_connectome(connectome)
             else:
-                connectome = connectome * ~np.eye(len(connectome), dtype=bool)
-        prepared.append(PreparedScan(series, usable, connectome))
+                connectome = np.where(np.eye(len(connectome), dtype=bool), 0, connectome)
+        prepared.append(PreparedScan(series, connectome))
     return prepared
+
+
+def _prepare_series(series, i, scans, scaling):
+    """Empty constant ROIs, resample, scale; a univariate series is never scaled."""
+    univariate = scans.form == "univariate"
+    usable = np.ones(series.shape[1], dtype=bool) if univariate else usable_rois(series)
+    series = np.where(usable, series, np.float32(np.nan))
+    t_r, encoder_t_r = scans.t_r[i], scans.encoder_t_r
+    if not same_t_r(t_r, encoder_t_r):
+        series = resample_timeseries(series, t_r, encoder_t_r)
+        usable = np.isfinite(series).any(axis=0) if univariate else usable_rois(series)
+        if not usable.any():
+            raise ValueError(
+                f"Nothing is left of the time series of {scans.labels[i]} after resampling from "
+                f"{t_r:g} to {encoder_t_r:g} s: each new time point lies beside a missing one. "
+                "Drop the row, or censor less."
+            )
+    if scaling == "robust" and not univariate:
+        series, usable = robust_scale(series)
+    return np.where(usable, series, np.float32(np.nan))
 
 
 def collate(
@@ -60,25 +84,26 @@ def collate(
     -------
     batch : dict
         The keyword arguments of `BrainSymphony.forward`: `timeseries` and `valid`
-        (B, time_steps, n_rois), `connectome` (B, n_rois, n_rois), `has_*` (B,).
+        (B, time_steps, n_rois), `connectome` and `edges`, True where those miss a weight,
+        (B, n_rois, n_rois), `has_*` (B,).
     """
     batch: dict[str, np.ndarray] = {}
     if modality != "structural":
-        series = np.zeros((len(scans), time_steps, n_rois), dtype=np.float32)
-        valid = np.zeros((len(scans), time_steps, n_rois), dtype=bool)
+        series = np.full((len(scans), time_steps, n_rois), np.nan, dtype=np.float32)
         for b, (scan, start) in enumerate(zip(scans, starts, strict=True)):
             if scan.timeseries is not None:
                 window = scan.timeseries[start : start + time_steps]
                 series[b, : len(window)] = window
-                valid[b, : len(window)] = scan.usable
-        batch |= {"timeseries": series, "valid": valid}
+        batch["valid"] = np.isfinite(series)
+        batch["timeseries"] = np.where(batch["valid"], series, np.float32(0))
         batch["has_timeseries"] = np.array([scan.timeseries is not None for scan in scans])
     if modality != "functional":
         connectomes = np.zeros((len(scans), n_rois, n_rois), dtype=np.float32)
         for b, scan in enumerate(scans):
             if scan.connectome is not None:
                 connectomes[b] = scan.connectome
-        batch["connectome"] = connectomes
+        batch["edges"] = np.isnan(connectomes)
+        batch["connectome"] = np.where(batch["edges"], np.float32(0), connectomes)
         batch["has_connectome"] = np.array([scan.connectome is not None for scan in scans])
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
@@ -86,6 +111,16 @@ def collate(
 def n_timepoints(scan: PreparedScan) -> int:
     """Count the time points of a scan, 0 where it has no time series."""
     return 0 if scan.timeseries is None else len(scan.timeseries)
+
+
+def usable_starts(scan: PreparedScan, time_steps: int) -> np.ndarray:
+    """List the start points of all windows of a scan that hold any data."""
+    starts = np.arange(max(n_timepoints(scan) - time_steps, 0) + 1)
+    if scan.timeseries is None:
+        return starts
+    seen = np.isfinite(scan.timeseries).any(axis=1)  # (T,)
+    before = np.concatenate([[0], seen.cumsum()])
+    return starts[before[np.minimum(starts + time_steps, len(seen))] > before[starts]]
 
 
 class RandomWindows(Dataset):
@@ -99,6 +134,7 @@ class RandomWindows(Dataset):
         self.time_steps = time_steps
         self.n_rois = n_rois
         self.modality = modality
+        self.starts = [usable_starts(scan, time_steps) for scan in scans]
         tiles = [max(1, round(n_timepoints(scan) / time_steps)) for scan in scans]
         self.owners = np.repeat(np.arange(len(scans)), tiles)
 
@@ -107,8 +143,8 @@ class RandomWindows(Dataset):
 
     def __getitem__(self, item):
         owner = int(self.owners[item])
-        latest = max(n_timepoints(self.scans[owner]) - self.time_steps, 0)
-        return owner, int(torch.randint(latest + 1, ()))
+        starts = self.starts[owner]
+        return owner, int(starts[torch.randint(len(starts), ())])
 
     def collate(self, items):
         """Batch for a skorch net: the module's keyword arguments, and an unused target."""
@@ -119,12 +155,13 @@ class RandomWindows(Dataset):
 
 
 def all_windows(scans: list[PreparedScan], time_steps: int) -> list[tuple[int, int]]:
-    """List (scan, start) of every window; a scan without a time series has one."""
-    return [
-        (owner, start)
-        for owner, scan in enumerate(scans)
-        for start in window_starts(n_timepoints(scan), time_steps)
-    ]
+    """List (scan, start) of every window with data; a scan without a time series has one."""
+    windows = []
+    for owner, scan in enumerate(scans):
+        usable = set(usable_starts(scan, time_steps).tolist())
+        starts = window_starts(n_timepoints(scan), time_steps)
+        windows += [(owner, start) for start in starts if start in usable]
+    return windows
 
 
 def collate_windows(

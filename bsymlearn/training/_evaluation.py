@@ -51,7 +51,7 @@ def make_evaluation(
         if "valid" in batch:
             batch["hidden"] = module.hide_targets(batch["valid"], generator)
         if "connectome" in batch:
-            batch["edges"] = hide_edges(batch["connectome"], EDGE_RATIO, generator)
+            batch["targets"] = hide_edges(batch["connectome"], EDGE_RATIO, generator)
         batches.append((len(part), batch))
 
     def evaluate(trained: nn.Module) -> dict[str, float]:

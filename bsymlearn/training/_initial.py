@@ -35,12 +35,16 @@ def connectivity_positions(scans: list[PreparedScan], n_rois: int, dim: int) -> 
     """
     total, count = np.zeros((n_rois, n_rois)), np.zeros((n_rois, n_rois))
     for scan in scans:
-        if scan.timeseries is None or scan.usable is None or len(scan.timeseries) < 2:
+        if scan.timeseries is None or len(scan.timeseries) < 2:
             continue
-        series = scan.timeseries[:, scan.usable].astype(np.float64)
-        series -= series.mean(axis=0)
+        known = np.isfinite(scan.timeseries)
+        usable = known.any(axis=0)
+        series = np.where(known, scan.timeseries, 0.0)[:, usable]
+        known = known[:, usable]
+        series -= series.sum(axis=0) / known.sum(axis=0)
+        series *= known
         series /= np.maximum(np.linalg.norm(series, axis=0), np.finfo(np.float32).eps)
-        pairs = np.ix_(scan.usable, scan.usable)
+        pairs = np.ix_(usable, usable)
         total[pairs] += series.T @ series
         count[pairs] += 1
     values, vectors = np.linalg.eigh(total / np.maximum(count, 1))

@@ -90,10 +90,19 @@ class MaskedPretraining(nn.Module):
         has_timeseries=None,
         connectome=None,
         has_connectome=None,
-        hidden=None,
         edges=None,
+        hidden=None,
+        targets=None,
     ) -> dict[str, torch.Tensor]:
         """Hide at random (or what is given), encode, decode, score.
+
+        Parameters
+        ----------
+        timeseries, valid, has_timeseries, connectome, has_connectome, edges : Tensor
+            From `collate`; `edges` are the weights that are missing, None for none.
+        hidden : Tensor of shape (B, T, R), bool, default=None
+        targets : Tensor of shape (B, R, R), bool, default=None
+            The entries and the edges to hide and to predict.
 
         Returns
         -------
@@ -103,15 +112,17 @@ class MaskedPretraining(nn.Module):
         if timeseries is not None and hidden is None:
             hidden = self.hide_series(valid)
         if connectome is not None:
-            if edges is None:
-                edges = hide_edges(connectome, EDGE_RATIO)
-            edges = edges & has_connectome[:, None, None]
+            if targets is None:
+                targets = hide_edges(connectome, EDGE_RATIO)
+            edges = torch.zeros_like(targets) if edges is None else edges
+            targets = targets & has_connectome[:, None, None] & ~edges
         series = (timeseries, valid, hidden) if timeseries is not None else None
+        weights = (connectome, targets, edges) if connectome is not None else None
         if self.stage == "streams":
-            return self._score_streams(series, connectome, has_connectome, edges)
-        return self._score_fusion(series, has_timeseries, connectome, has_connectome, edges)
+            return self._score_streams(series, weights, has_connectome)
+        return self._score_fusion(series, has_timeseries, weights, has_connectome)
 
-    def _score_streams(self, series, connectome, has_connectome, edges):
+    def _score_streams(self, series, weights, has_connectome):
         terms, sums = [], None
         if series is not None:
             timeseries, valid, hidden = series
@@ -123,11 +134,14 @@ class MaskedPretraining(nn.Module):
             decoded = self.temporal_decoder(self._stream("temporal", timeseries, valid, spans))
             terms.append(hidden_error(decoded, timeseries, spans, valid))
             terms.append(self._score_context(timeseries, valid))
-        if connectome is not None:
-            output = self.encoder(connectome=connectome, has_connectome=has_connectome, edges=edges)
-            terms.append(_edge_error(output.edges, connectome, edges))
+        if weights is not None:
+            connectome, targets, edges = weights
+            output = self.encoder(
+                connectome=connectome, has_connectome=has_connectome, edges=targets | edges
+            )
+            terms.append(_edge_error(output.edges, *weights))
             if sums is None:
-                sums = _edge_sums(output.edges, connectome, edges)
+                sums = _edge_sums(output.edges, connectome, targets)
         return _result(terms, sums)
 
     def _score_context(self, timeseries, valid):
@@ -141,8 +155,9 @@ class MaskedPretraining(nn.Module):
         decoded = self.context_decoder(features).squeeze(-1).transpose(1, 2)  # (B, T, N)
         return hidden_error(decoded, timeseries, hidden, valid)
 
-    def _score_fusion(self, series, has_timeseries, connectome, has_connectome, edges):
+    def _score_fusion(self, series, has_timeseries, weights, has_connectome):
         timeseries, valid, hidden = series if series is not None else (None, None, None)
+        connectome, targets, edges = weights if weights is not None else (None, None, None)
         if timeseries is not None and connectome is not None and self.training:
             has_timeseries, has_connectome = _drop_modality(has_timeseries, has_connectome)
         output = self.encoder(
@@ -153,7 +168,7 @@ class MaskedPretraining(nn.Module):
             hidden=hidden,
             has_timeseries=has_timeseries,
             has_connectome=has_connectome,
-            edges=edges,
+            edges=None if weights is None else targets | edges,
             key_times=sample_times(valid, N_KEY_TIMES) if self.training and series else None,
         )
         terms, sums = [], None
@@ -170,9 +185,9 @@ class MaskedPretraining(nn.Module):
                 decoded = self.temporal_decoder(output.temporal)  # (B, T, R)
                 terms.append(hidden_error(decoded, timeseries, scored, valid))
         if connectome is not None:
-            seen = edges & has_connectome[:, None, None]
+            seen = targets & has_connectome[:, None, None]
             if self.stage == "joint":
-                terms.append(_edge_error(output.edges, connectome, seen))
+                terms.append(_edge_error(output.edges, connectome, seen, edges))
             if sums is None:
                 sums = _edge_sums(output.edges, connectome, seen)
         if timeseries is not None and connectome is not None:
@@ -184,8 +199,8 @@ class MaskedPretraining(nn.Module):
             terms.append(CONNECTIVITY_WEIGHT * error)
             decoded = self.encoder.part("perceiver").reconstruct(output.fused)
             terms.append(hidden_error(decoded, timeseries, scored, valid))
-            decoded = self.encoder.part("structural").decode_edges(output.fused, edges)
-            terms.append(_edge_error(decoded, connectome, edges))
+            decoded = self.encoder.part("structural").decode_edges(output.fused, targets)
+            terms.append(_edge_error(decoded, *weights))
         return _result(terms, sums)
 
     def _stream(self, name, timeseries, valid, hidden):
@@ -208,14 +223,14 @@ def _drop_modality(has_timeseries, has_connectome):
     return has_timeseries & ~no_series, has_connectome & ~no_connectome
 
 
-def _edge_error(decoded, connectome, edges):
-    off_diagonal = ~torch.eye(connectome.shape[-1], dtype=torch.bool, device=edges.device)
-    return hidden_error(decoded, connectome, edges, off_diagonal.expand_as(edges))
+def _edge_error(decoded, connectome, targets, missing):
+    off_diagonal = ~torch.eye(connectome.shape[-1], dtype=torch.bool, device=missing.device)
+    return hidden_error(decoded, connectome, targets, off_diagonal & ~missing)
 
 
-def _edge_sums(decoded, connectome, edges):
+def _edge_sums(decoded, connectome, targets):
     """R² sums of hidden edges, against the mean of the connectome's hidden edges."""
-    flat = [tensor.flatten(1).unsqueeze(2) for tensor in (decoded, connectome, edges)]
+    flat = [tensor.flatten(1).unsqueeze(2) for tensor in (decoded, connectome, targets)]
     return explained_sums(*flat, flat[-1])  # (B, R*R, 1): one target
 
 

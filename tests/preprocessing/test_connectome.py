@@ -19,3 +19,10 @@ def test_input_is_left_alone():
     counts = np.full((3, 3), 4.0)
     scale_connectome(counts)
     assert (counts == 4).all()
+
+
+def test_missing_weights_stay_missing():
+    weights = np.array([[0, 9, np.nan], [9, 0, 99], [np.nan, 99, 0]])
+    np.testing.assert_allclose(
+        scale_connectome(weights), [[0, 1, np.nan], [1, 0, 2], [np.nan, 2, 0]]
+    )

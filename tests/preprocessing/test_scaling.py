@@ -36,3 +36,18 @@ def test_spiky_series_falls_back_on_its_sd():
     scaled, usable = robust_scale(series)
     assert usable.all() and np.isfinite(scaled).all()
     assert scaled[3, 0] == pytest.approx(5 / series.std())
+
+
+def test_missing_entries_count_in_nothing_and_stay(series):
+    whole = series.copy()
+    series[7] = np.nan  # a censored volume
+    series[3, 1] = np.nan
+    series[:, 2] = np.nan
+    scaled, usable = robust_scale(series)
+    assert usable.tolist() == [True, True, False, True]
+    kept = np.arange(60) != 7
+    np.testing.assert_allclose(
+        scaled[kept, 0], RobustScaler().fit_transform(whole[kept, :1])[:, 0], rtol=1e-5, atol=1e-5
+    )
+    assert np.isnan(scaled[~kept][:, [0, 1, 3]]).all() and np.isnan(scaled[3, 1])
+    assert np.isfinite(scaled[kept][:, [0, 3]]).all()

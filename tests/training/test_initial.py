@@ -16,7 +16,7 @@ def scans():
     for _ in range(5):
         sources = rng.normal(size=(40, 3)) @ rng.normal(size=(3, N_ROIS))
         series = (sources + rng.normal(size=(40, N_ROIS))).astype(np.float32)
-        prepared.append(PreparedScan(series, np.ones(N_ROIS, dtype=bool), None))
+        prepared.append(PreparedScan(series, None))
     return prepared
 
 
@@ -28,7 +28,7 @@ def seed():
 
 
 def test_products_of_positions_are_the_mean_connectivity(scans):
-    positions = connectivity_positions([*scans, PreparedScan(None, None, None)], N_ROIS, 16)
+    positions = connectivity_positions([*scans, PreparedScan(None, None)], N_ROIS, 16)
     expected = np.mean([np.corrcoef(scan.timeseries.T) for scan in scans], axis=0)
     scale = 0.3**2 * 16  # every ROI has this squared length
     np.testing.assert_allclose(positions @ positions.T / scale, expected, atol=1e-5)
@@ -45,9 +45,8 @@ def test_few_dimensions_keep_the_leading_eigenvectors(scans):
 
 
 def test_a_roi_that_is_never_usable_has_a_position_of_its_own(scans):
-    usable = np.ones(N_ROIS, dtype=bool)
-    usable[4] = False
-    masked = [PreparedScan(scan.timeseries * usable, usable, None) for scan in scans]
+    usable = np.arange(N_ROIS) != 4
+    masked = [PreparedScan(np.where(usable, scan.timeseries, np.nan), None) for scan in scans]
     positions = connectivity_positions(masked, N_ROIS, 16)
     assert positions.isfinite().all()
     assert positions.norm(dim=1) == pytest.approx(0.3 * 4)

@@ -102,7 +102,7 @@ def test_padded_and_constant_entries_do_not_matter(batch, stage):
     module = MaskedPretraining(build("multimodal"), stage, 0.5).eval()
     generator = torch.Generator().manual_seed(0)
     batch["hidden"] = module.hide_series(batch["valid"], generator)
-    batch["edges"] = hide_edges(batch["connectome"], 0.2, generator)
+    batch["targets"] = hide_edges(batch["connectome"], 0.2, generator)
     other = dict(batch, timeseries=torch.where(batch["valid"], batch["timeseries"], 99.0))
     results = []
     for given in (batch, other):
