@@ -103,9 +103,9 @@ def fingerprint(encoder, held_out: pd.DataFrame) -> tuple[pd.DataFrame, float]:
         cells = pd.Series(index=held_out.index, dtype=object)
         for i, cell in enumerate(held_out["timeseries"]):
             cells.iat[i] = np.array_split(cell, 2)[part]
-        halves.append(pd.DataFrame({"timeseries": cells, "connectome": None}))
+        halves.append(held_out.assign(timeseries=cells, connectome=None))
     if encoder.modality_ == "functional":
-        halves = [half[["timeseries"]] for half in halves]
+        halves = [half.drop(columns="connectome") for half in halves]
     fc = prediction.functional_connectivity()
     found = {
         "embedding": identified(*(encoder.transform(half) for half in halves)),
