@@ -13,6 +13,7 @@ __all__ = [
     "EncoderConfig",
     "EncoderOutput",
     "convert_authors_checkpoint",
+    "inspection",
     "load_checkpoint",
     "make_cohort",
     "plotting",
@@ -36,7 +37,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
-    from bsymlearn import plotting, preprocessing
+    from bsymlearn import inspection, plotting, preprocessing
     from bsymlearn.checkpoints import (
         convert_authors_checkpoint,
         load_checkpoint,

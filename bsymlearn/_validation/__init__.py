@@ -1,7 +1,11 @@
 """The one gate for X: every accepted form becomes `Scans`, everything else an error."""
 
-from bsymlearn._validation._arrays import largest_weight, usable_rois
-from bsymlearn._validation._cohort import check_connectome_units, check_groups
+from bsymlearn._validation._arrays import has_negative, largest_weight, usable_rois
+from bsymlearn._validation._cohort import (
+    check_connectome_units,
+    check_groups,
+    check_is_unsigned,
+)
 from bsymlearn._validation._forms import (
     COLUMNS,
     MODALITIES,
@@ -22,7 +26,9 @@ __all__ = [
     "check_groups",
     "check_is_no_scan",
     "check_is_numeric",
+    "check_is_unsigned",
     "check_scans",
+    "has_negative",
     "is_table",
     "is_univariate",
     "largest_weight",

@@ -37,6 +37,11 @@ def largest_weight(connectome: np.ndarray) -> float:
     return float(np.fmax.reduce(off_diagonal, initial=0.0))
 
 
+def has_negative(connectome: np.ndarray) -> bool:
+    """Tell whether a weight off the diagonal is negative."""
+    return bool((connectome[~np.eye(len(connectome), dtype=bool)] < 0).any())
+
+
 def check_series(
     series: Any, label: str, *, univariate: bool = False, allow_nan: bool = False
 ) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bsymlearn._validation._arrays import TRANSPOSE, largest_weight
+from bsymlearn._validation._arrays import TRANSPOSE, has_negative, largest_weight
 
 if TYPE_CHECKING:
     from bsymlearn._validation._scans import Scans
@@ -43,6 +43,17 @@ def check_connectome_units(scans: Scans, largest: float, estimator: str) -> None
                 f"The connectome of {label} has weights up to {top:.4g}, but {estimator} learned "
                 f"from connectomes with weights up to {largest:.4g}. Give connectomes in the same "
                 "units: all raw counts, or all scaled ones (log10(1 + count), say)."
+            )
+
+
+def check_is_unsigned(scans: Scans, estimator: str) -> None:
+    """Refuse negative weights where an encoder learned the logarithm of non-negative ones."""
+    for label, connectome in zip(scans.labels, scans.connectomes, strict=True):
+        if connectome is not None and has_negative(connectome):
+            raise ValueError(
+                f"The connectome of {label} has negative weights, but {estimator} learned from "
+                "connectomes without any, of which it takes the logarithm. Give connectomes of the "
+                "same kind."
             )
 
 

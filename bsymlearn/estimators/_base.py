@@ -192,7 +192,12 @@ class BrainSymphonyEstimator(BaseEstimator):
 
     def _prepare(self, scans: Scans) -> list[PreparedScan]:
         contract = self.module_.contract
-        return prepare_scans(scans, contract["scaling"], contract["connectome_scaling"])
+        return prepare_scans(
+            scans,
+            contract["scaling"],
+            contract["connectome_scaling"],
+            contract.get("connectome_signed"),
+        )
 
     def _pretrain(self, scans: Scans, prepared: list[PreparedScan], epochs: int, lr: float) -> None:
         """Masked pretraining on these scans; whole participants validate it."""

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from bsymlearn._validation import Scans, check_connectome_units, largest_weight
+from bsymlearn._validation import (
+    Scans,
+    check_connectome_units,
+    check_is_unsigned,
+    has_negative,
+    largest_weight,
+)
 from bsymlearn.checkpoints import load_checkpoint
 from bsymlearn.encoders import BrainSymphony, EncoderConfig
 
@@ -57,7 +63,8 @@ def encoder_config(estimator: Any, scans: Scans) -> EncoderConfig:
 
 def new_contract(estimator: Any, scans: Scans, pretrained: BrainSymphony | None) -> dict[str, Any]:
     """Say what inputs must be like; what a pretrained encoder already asks for prevails."""
-    weights = [largest_weight(c) for c in scans.connectomes if c is not None]
+    known = [c for c in scans.connectomes if c is not None]
+    weights = [largest_weight(c) for c in known]
     contract = {
         "modality": scans.modality,
         "scaling": None if scans.form == "univariate" else estimator.scaling,
@@ -66,11 +73,17 @@ def new_contract(estimator: Any, scans: Scans, pretrained: BrainSymphony | None)
         "roi_names": scans.roi_names,
         "t_r": scans.encoder_t_r,
         "largest_weight": max(weights, default=None),
+        "connectome_signed": any(has_negative(c) for c in known) if known else None,
     }
     if pretrained is None:
         return contract
     learned = dict(pretrained.contract)
-    for name in ("roi_names", "t_r", "largest_weight"):  # None: it has never seen any
+    for name in (
+        "roi_names",
+        "t_r",
+        "largest_weight",
+        "connectome_signed",
+    ):  # None: it has never seen any
         if learned.get(name) is None:
             learned.pop(name, None)
     return contract | learned
@@ -115,6 +128,8 @@ def check_units(contract: dict[str, Any], scans: Scans, estimator: str) -> None:
     if contract.get("largest_weight") is not None:
         check_connectome_units(scans, contract["largest_weight"], estimator)
     if contract.get("connectome_scaling") is not None:
+        if contract.get("connectome_signed") is False:
+            check_is_unsigned(scans, estimator)
         return
     top = max((largest_weight(c) for c in scans.connectomes if c is not None), default=0.0)
     if top > _MAX_CONNECTOME_WEIGHT:

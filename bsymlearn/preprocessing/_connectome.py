@@ -3,14 +3,17 @@
 import numpy as np
 
 
-def scale_connectome(connectome: np.ndarray) -> np.ndarray:
+def scale_connectome(connectome: np.ndarray, signed: bool | None = None) -> np.ndarray:
     """Compress streamline counts to log10(1 + w), with a zero diagonal.
 
     Parameters
     ----------
     connectome : ndarray of shape (n_rois, n_rois)
-        Weights; counts reach 10**5, which would saturate the signed attention. One with a
-        negative weight is signed, and only its diagonal is set to 0. NaN, where missing, stays.
+        Weights; counts reach 10**5, which would saturate the signed attention. NaN, where
+        missing, stays.
+    signed : bool, default=None
+        Whether it is one of a signed kind, of which only the diagonal is set to 0. None: if it
+        has a negative weight.
 
     Returns
     -------
@@ -24,6 +27,8 @@ def scale_connectome(connectome: np.ndarray) -> np.ndarray:
     """
     scaled = np.array(connectome, dtype=np.float64)
     np.fill_diagonal(scaled, 0.0)
-    if np.fmin.reduce(scaled, axis=None) >= 0:
+    if signed is None:
+        signed = bool(np.fmin.reduce(scaled, axis=None) < 0)
+    if not signed:
         scaled = np.log10(1.0 + scaled)
     return scaled.astype(np.float32)

@@ -33,9 +33,20 @@ class PreparedScan:
 
 
 def prepare_scans(
-    scans: Scans, scaling: str | None, connectome_scaling: str | None
+    scans: Scans,
+    scaling: str | None,
+    connectome_scaling: str | None,
+    signed: bool | None = None,
 ) -> list[PreparedScan]:
     """Bring every scan by itself to the encoder's repetition time and scale.
+
+    Parameters
+    ----------
+    scans : Scans
+    scaling : {"robust", None}
+    connectome_scaling : {"log10", None}
+    signed : bool, default=None
+        Whether connectomes are of a signed kind; None: each by itself.
 
     Raises
     ------
@@ -48,7 +59,7 @@ def prepare_scans(
             series = _prepare_series(series, i, scans, scaling)
         if connectome is not None:
             if connectome_scaling == "log10":
-                connectome = scale_connectome(connectome)
+                connectome = scale_connectome(connectome, signed)
             else:
                 connectome = np.where(np.eye(len(connectome), dtype=bool), 0, connectome)
         prepared.append(PreparedScan(series, connectome))

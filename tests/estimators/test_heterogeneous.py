@@ -1,0 +1,270 @@
+"""Scans that differ in what was measured, when and how well."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bsymlearn import (
+    BrainSymphonyClassifier,
+    BrainSymphonyRegressor,
+    BrainSymphonyTransformer,
+    make_cohort,
+    read_cohort,
+)
+from bsymlearn.preprocessing import resample_timeseries, robust_scale
+
+ALL = [BrainSymphonyTransformer, BrainSymphonyClassifier, BrainSymphonyRegressor]
+
+
+def outputs(model, X):
+    return model.transform(X) if hasattr(model, "transform") else model.predict(X)
+
+
+def fit(cls, tiny, X, **options):
+    return cls(max_epochs=1, **tiny | options).fit(X, np.arange(len(X)) % 2)
+
+
+def frame(series, **columns):
+    return pd.DataFrame({"timeseries": pd.Series(series, dtype=object), **columns})
+
+
+@pytest.fixture
+def kept():
+    return np.random.default_rng(0).uniform(size=50) > 0.3
+
+
+# Censored volumes, missing entries and ROIs
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_values_of_censored_volumes_play_no_part(tiny, series, kept, cls):
+    masks = [kept[: len(s)] for s in series]
+    spoilt = [np.where(m[:, None], s, 1e6) for s, m in zip(series, masks, strict=True)]
+    censored = [frame(s, sample_mask=pd.Series(masks, dtype=object)) for s in (series, spoilt)]
+    models = [fit(cls, tiny, X) for X in censored]
+    expected = outputs(models[0], censored[0])
+    np.testing.assert_array_equal(outputs(models[1], censored[1]), expected)
+    as_nan = [np.where(m[:, None], s, np.nan) for s, m in zip(series, masks, strict=True)]
+    masking = fit(cls, tiny, as_nan, missing_values="mask")
+    np.testing.assert_array_equal(outputs(masking, as_nan), expected)
+    cut = frame([s[m] for s, m in zip(series, masks, strict=True)])
+    cut["sample_mask"] = pd.Series(masks, dtype=object)
+    np.testing.assert_array_equal(outputs(models[0], cut), expected)
+    assert np.abs(outputs(models[0], frame(series)) - expected).max() > 1e-6  # it does something
+
+
+def test_missing_entries_are_no_keys(functional, series):
+    """The module, given the mask, is the oracle; the estimator averages its one window."""
+    scan = series[0][:16].copy()
+    scan[3:6], scan[9, 2], scan[:, 5] = np.nan, np.nan, np.nan
+    model = BrainSymphonyTransformer(
+        pretrained=functional.module_, missing_values="mask", max_epochs=0
+    ).fit(series)
+    scaled, _ = robust_scale(scan)
+    valid = torch.from_numpy(np.isfinite(scan))[None]
+    with torch.inference_mode():
+        given = torch.from_numpy(np.where(np.isfinite(scan), scaled, 7.0))[None].float()
+        expected = model.module_(given, valid=valid).functional[0]
+    np.testing.assert_allclose(model.embed_rois([scan])[0], expected, atol=1e-5)
+
+
+def test_missing_edges_are_masked(tiny, cohort):
+    connectomes = np.stack([c for c in cohort["connectome"] if c is not None])
+    model = BrainSymphonyTransformer(
+        "structural", missing_values="mask", readout="flatten", max_epochs=2, **tiny
+    ).fit(connectomes)
+    holed = connectomes.copy()
+    holed[:, 2, :] = holed[:, :, 2] = np.nan
+    embedded = model.transform(holed)
+    edges = torch.zeros(len(holed), 8, 8, dtype=torch.bool)
+    edges[:, 2, :] = edges[:, :, 2] = True
+    off = ~np.eye(8, dtype=bool)
+    with torch.inference_mode():
+        given = torch.from_numpy(connectomes * off)  # signed: not scaled
+        expected = model.module_(connectome=given, edges=edges).structural
+    np.testing.assert_allclose(embedded, expected.flatten(1), atol=1e-5)
+    assert np.isfinite(model.fit(holed).score(holed))
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_nan_is_an_error_unless_masked(tiny, series, cls):
+    spoilt = [s.copy() for s in series]
+    spoilt[1][4, 2] = np.nan
+    with pytest.raises(ValueError, match=r"sample 1.*NaN.*\(4, 2\).*missing_values='mask'"):
+        fit(cls, tiny, spoilt)
+    assert np.isfinite(outputs(fit(cls, tiny, spoilt, missing_values="mask"), spoilt)).all()
+
+
+def test_missing_values_of_one_roi_each():
+    X = np.random.default_rng(0).normal(size=(12, 20))
+    X[0, 3:6], X[4, 0] = np.nan, np.nan
+    model = BrainSymphonyTransformer(
+        dim=8, n_layers=1, n_heads=2, mlp_dim=16, time_steps=8, max_epochs=1,
+        missing_values="mask", random_state=0,
+    )  # fmt: skip
+    assert np.isfinite(model.fit_transform(X)).all()
+    with pytest.raises(ValueError, match="NaN"):
+        model.set_params(missing_values="error").fit(X)
+
+
+# Repetition times
+
+
+def test_scans_of_another_repetition_time_are_resampled(functional, series):
+    model = BrainSymphonyTransformer(pretrained=functional.module_, t_r=2.0, max_epochs=0)
+    model.fit(series)
+    assert model.module_.contract["t_r"] == 2.0
+    faster = np.random.default_rng(0).normal(size=(90, 8)).cumsum(axis=0).astype(np.float32)
+    table = frame([faster], t_r=[0.8])
+    model.set_params(t_r=None)
+    embedded = model.transform(table)
+    by_hand = frame([resample_timeseries(faster, 0.8, 2.0)], t_r=[2.0])
+    np.testing.assert_allclose(embedded, model.transform(by_hand), atol=1e-6)
+    with pytest.warns(UserWarning, match="X tells none"):
+        as_it_is = model.transform([faster])
+    assert np.abs(as_it_is - embedded).max() > 1e-3
+
+
+def test_one_signal_seen_by_scanners_of_two_speeds(functional):
+    """Embeddings of a slow signal agree, whether it was sampled every 1 or every 2 s."""
+    rng = np.random.default_rng(0)
+    frequencies, phases = rng.uniform(0.01, 0.1, (2, 5, 8)), rng.uniform(0, 6, (5, 8))
+
+    def scan(t_r):
+        time = np.arange(0, 240, t_r)[:, None, None]
+        return np.sin(2 * np.pi * frequencies[0] * time + phases).sum(axis=1)
+
+    slow, fast = scan(2.0), scan(1.0)
+    model = BrainSymphonyTransformer(
+        pretrained=functional.module_, t_r=2.0, readout="flatten", max_epochs=0
+    ).fit([slow] * 2)
+    model.set_params(t_r=None)
+    matched = model.transform(frame([slow, fast], t_r=[2.0, 1.0]))
+    ignored = model.transform(frame([slow, fast], t_r=[2.0, 2.0]))
+    error, error_ignored = (np.linalg.norm(a - b) for a, b in (matched, ignored))
+    assert error < 0.2 * error_ignored
+
+
+def test_reconstructions_come_back_at_the_time_points_of_X(functional, series):
+    model = BrainSymphonyTransformer(pretrained=functional.module_, t_r=1.0, max_epochs=0)
+    model.fit(series).set_params(t_r=None)
+    X = frame([series[0][:40], series[1][:30]], t_r=[0.5, 1.0])
+    mask = np.zeros(8, dtype=bool)
+    mask[:3] = True
+    predicted = model.reconstruct(X, mask)["timeseries"]
+    assert [p.shape for p in predicted] == [(40, 8), (30, 8)]
+    coarse = frame([resample_timeseries(series[0][:40], 0.5, 1.0)], t_r=[1.0])
+    expected = model.reconstruct(coarse, mask)["timeseries"].iloc[0]
+    np.testing.assert_allclose(predicted.iloc[0][::2], expected, atol=1e-5)
+
+
+def test_reconstructions_leave_out_what_X_lacks(functional, series, kept):
+    whole, mask = series[0], np.arange(8) < 3
+    kept = kept[: len(whole)]
+    cut = frame([whole[kept]], sample_mask=pd.Series([kept], dtype=object))
+    censored = frame([whole], sample_mask=pd.Series([kept], dtype=object))
+    predicted = functional.reconstruct(cut, mask)["timeseries"].iloc[0]
+    expected = functional.reconstruct(censored, mask)["timeseries"].iloc[0]
+    np.testing.assert_array_equal(predicted, expected[kept])
+    by_entry = np.zeros(whole[kept].shape, dtype=bool)
+    by_entry[:, :3] = True
+    again = functional.reconstruct(cut, [by_entry])["timeseries"].iloc[0]
+    np.testing.assert_array_equal(again, predicted)
+
+
+# Names of ROIs
+
+
+def test_arrays_are_matched_by_the_names_that_come_with_them(tiny, series):
+    names = list("abcdefgh")
+    model = BrainSymphonyTransformer(roi_names=names, max_epochs=0, **tiny).fit(series)
+    assert model.module_.contract["roi_names"] == names
+    expected = model.transform(series)
+    reverse = [s[:, ::-1] for s in series]
+    other = BrainSymphonyTransformer(
+        pretrained=model.module_, roi_names=names[::-1], max_epochs=0
+    ).fit(reverse)
+    np.testing.assert_array_equal(other.transform(reverse), expected)
+    with pytest.warns(UserWarning, match="knows the names.*Give roi_names="):
+        BrainSymphonyTransformer(pretrained=model.module_, max_epochs=0).fit(series)
+
+
+def test_connectomes_without_names_follow_the_series_of_their_row(tiny, cohort):
+    names = list("abcdefgh")
+    table = cohort.dropna()
+    table["timeseries"] = [pd.DataFrame(s, columns=names) for s in table["timeseries"]]
+    model = BrainSymphonyTransformer(max_epochs=0, **tiny).fit(table)
+    order = np.random.default_rng(0).permutation(8)
+    shuffled = table.copy()
+    shuffled["timeseries"] = [s.iloc[:, order] for s in table["timeseries"]]
+    shuffled["connectome"] = [c[np.ix_(order, order)] for c in table["connectome"]]
+    np.testing.assert_array_equal(model.transform(shuffled), model.transform(table))
+
+
+@pytest.mark.parametrize("names", [list("abcdefg"), list("aacdefgh")])
+def test_names_must_be_one_a_roi(tiny, series, names):
+    with pytest.raises(ValueError, match=r"roi_names has .* but X has 8 ROIs. Give one name"):
+        BrainSymphonyTransformer(roi_names=names, **tiny).fit(series)
+
+
+# Modalities that subjects lack
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("readout", ["connectivity", "flatten", "mean", "moments"])
+def test_subjects_may_lack_a_modality_in_fit_and_predict(tiny, cls, readout):
+    table = make_cohort(16, n_rois=8, n_timepoints=40, n_networks=2, missing=0.5, random_state=0)
+    model = fit(cls, tiny, table, readout=readout)
+    assert np.isfinite(outputs(model, table)).all()
+    for column in ("timeseries", "connectome"):
+        assert np.isfinite(outputs(model, table[table[column].isna()])).all()
+
+
+# Real scans
+
+
+def test_every_abide_scan_with_rois_outside_the_field_of_view(shared_data, tiny):
+    abide = np.load(shared_data / "abide_dev" / "abide_dev_cc200.npz")
+    series, offsets = abide["ts"], abide["offsets"]
+    scans = [series[offsets[i] : offsets[i + 1]] for i in range(len(offsets) - 1)]
+    dead = [i for i, s in enumerate(scans) if (np.ptp(s, axis=0) == 0).any()]
+    lengths = [len(s) for s in scans]
+    assert len(dead) == 35 and (min(lengths), max(lengths)) == (78, 316)
+    chosen = sorted({*dead, lengths.index(78), lengths.index(316), 0, 599})
+    X = [scans[i] for i in chosen]
+    sizes = tiny | {"time_steps": 100, "encoder": {"perceiver_width": 8, "n_latent_blocks": 1}}
+    model = BrainSymphonyTransformer(max_epochs=1, **sizes).fit(X)
+    embedded = model.transform(X)
+    assert embedded.shape == (len(X), 19900) and np.isfinite(embedded).all()
+    # What lies outside the field of view is not seen, whatever constant stands there.
+    model.set_params(missing_values="mask")
+    for constant in (0, 3, np.nan):
+        some = [np.where(np.ptp(s, axis=0) == 0, np.float32(constant), s) for s in X[2:6]]
+        np.testing.assert_allclose(model.transform(some), embedded[2:6], rtol=0, atol=1e-5)
+
+
+def test_hcp_with_every_third_connectome_removed(shared_data, tiny):
+    table = read_cohort(shared_data / "hcp21_derivatives", load=True)
+    paths = read_cohort(shared_data / "hcp21_derivatives").iloc[1:2]
+    whole = table["timeseries"].iloc[1]
+    table["timeseries"] = [s[:200] for s in table["timeseries"]]
+    table.loc[table.index[::3], "connectome"] = None
+    assert len(table) == 21 and set(table["t_r"]) == {0.72}
+    sizes = tiny | {"time_steps": 100, "encoder": {"structural_layers": 1, "n_latent_blocks": 1}}
+    model = BrainSymphonyTransformer(readout="moments", max_epochs=1, **sizes).fit(table)
+    embedded = model.transform(table)
+    assert embedded.shape == (21, 70 * 69 // 2 + 70 * 8) and np.isfinite(embedded).all()
+    assert model.module_.contract["t_r"] == pytest.approx(0.72)
+    np.testing.assert_allclose(model.transform(table.iloc[[3]])[0], embedded[3], atol=1e-4)
+    # The repetition time of a path stands in its sidecar.
+    slow = table.iloc[[1]].assign(t_r=1.44)
+    slow["timeseries"] = [resample_timeseries(whole, 0.72, 1.44)]
+    model.transform(slow)
+    as_paths = model.transform(paths.drop(columns="t_r"))
+    slow["timeseries"], slow["t_r"] = [whole], [0.72]
+    np.testing.assert_array_equal(as_paths, model.transform(slow))
+    classifier = BrainSymphonyClassifier(
+        pretrained=model.module_, finetune="probe", readout="moments"
+    ).fit(table, np.arange(21) % 2)
+    assert np.isfinite(classifier.predict_proba(table)).all()
