@@ -30,8 +30,8 @@ def read_t_r(value: Any, label: str) -> float | None:
     if not 0 < seconds <= _SLOWEST:
         raise ValueError(
             f"The repetition time of {label} is {value!r}, but seconds above 0 and up to "
-            f"{_SLOWEST:.0f} are expected. Give seconds (2.0, not 2000) in the column 't_r', or "
-            "rename the column if it is something else."
+            f"{_SLOWEST:.0f} are expected. Give seconds (2.0, not 2000), or rename a column 't_r' "
+            "that is something else."
         )
     return seconds
 
@@ -63,6 +63,7 @@ def check_repetition_times(
     encoder_t_r : float or None
         None where nothing tells any.
     """
+    t_r = read_t_r(t_r, "X")
     rows = [i for i, s in enumerate(series) if s is not None]
     for i in rows:
         if t_r is not None and not same_t_r(own[i], t_r):

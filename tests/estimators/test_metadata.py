@@ -148,7 +148,8 @@ def test_routing_of_weights_groups_and_site(tiny, study, held_out):
 @pytest.mark.usefixtures("routing")
 def test_routing_through_nested_cross_validation(tiny, study, held_out):
     table, y = study
-    pipe = pipeline(tiny, LogisticRegression().set_fit_request(sample_weight=True))
+    weighted = LogisticRegression().set_fit_request(sample_weight=True)
+    pipe = pipeline(tiny, weighted.set_score_request(sample_weight=True))
     pipe.set_params(embed__validation_fraction=0.3)
     pipe[0].set_fit_request(groups="participant")
     inner, outer = (GroupKFold(2).set_split_request(groups="site") for _ in range(2))

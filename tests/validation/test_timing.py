@@ -66,6 +66,7 @@ def test_rows_without_series_need_no_repetition_time():
         (table(t_r=[2000, 2000, 2000]), {}, r"row 0 \(sub-a\) is 2000.*Give seconds"),
         (table(t_r=[2.0, 0, 2.0]), {}, r"sub-b.* is 0, .*seconds above 0"),
         (table(t_r=["fast"] * 3), {}, "'fast'"),
+        (table(), {"t_r": 720}, "X is 720.*Give seconds"),
         (table(t_r=[2.0, None, 2.0]), {}, r"sub-b.*tell no repetition time.*Fill"),
         (table(t_r=[2.0, 0.8, 2.0]), {"t_r": 2.0}, "sub-b.*says 0.8 s. Leave t_r out"),
         (table(4, t_r=[0.5] * 3), {"encoder_t_r": 3.0}, "lasts 2 s.*3 s apart. Drop"),
