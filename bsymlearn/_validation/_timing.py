@@ -65,12 +65,13 @@ def check_repetition_times(
     """
     t_r = read_t_r(t_r, "X")
     rows = [i for i, s in enumerate(series) if s is not None]
-    for i in rows:
-        if t_r is not None and not same_t_r(own[i], t_r):
-            raise ValueError(
-                f"t_r={t_r} s, but {labels[i]} says {own[i]:g} s. Leave t_r out: the scans of X "
-                "tell theirs, and are resampled to that of the encoder."
-            )
+    other = next((own[i] for i in rows if t_r and not same_t_r(own[i], t_r)), None)
+    if other is not None:
+        warnings.warn(
+            f"t_r={t_r:g} s is not that of all scans: X tells {other:g} s of its own, which "
+            "counts. t_r is for scans that tell none; all are resampled to that of the encoder.",
+            stacklevel=2,
+        )
     times = [own[i] if own[i] is not None or i not in rows else t_r for i in range(len(own))]
     known = [time for i in rows if (time := times[i]) is not None]
     if known and len(known) < len(rows):

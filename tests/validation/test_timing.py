@@ -68,7 +68,6 @@ def test_rows_without_series_need_no_repetition_time():
         (table(t_r=["fast"] * 3), {}, "'fast'"),
         (table(), {"t_r": 720}, "X is 720.*Give seconds"),
         (table(t_r=[2.0, None, 2.0]), {}, r"sub-b.*tell no repetition time.*Fill"),
-        (table(t_r=[2.0, 0.8, 2.0]), {"t_r": 2.0}, "sub-b.*says 0.8 s. Leave t_r out"),
         (table(4, t_r=[0.5] * 3), {"encoder_t_r": 3.0}, "lasts 2 s.*3 s apart. Drop"),
     ],
 )
@@ -80,6 +79,11 @@ def test_repetition_times_that_cannot_be(X, options, words):
 def test_silence_beside_an_encoder_that_knows_is_a_warning():
     with pytest.warns(UserWarning, match=r"works at .* 0.72 s, but X tells none.*Give t_r="):
         check_scans(table(), encoder_t_r=0.72)
+
+
+def test_what_scans_tell_of_themselves_counts():
+    with pytest.warns(UserWarning, match=r"t_r=2 s is not that of all scans: X tells 0.8 s"):
+        assert check_scans(table(t_r=[2.0, 0.8, None]), t_r=2.0).t_r == [2.0, 0.8, 2.0]
 
 
 KEPT = np.arange(30) % 4 != 1
