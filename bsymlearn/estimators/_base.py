@@ -38,6 +38,7 @@ from bsymlearn.estimators._contract import (
     pick_device,
 )
 from bsymlearn.estimators._inference import Inference
+from bsymlearn.estimators._pickling import pack, unpack
 from bsymlearn.estimators._readouts import READOUTS, Readout, readout_kind
 from bsymlearn.estimators._splits import split_participants
 from bsymlearn.training import RECIPES, PreparedScan, TrainingSettings, prepare_scans, pretrain
@@ -74,6 +75,14 @@ class BrainSymphonyEstimator(BaseEstimator):
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
+
+    def __getstate__(self):
+        # Stored: parameters and what `fit` learned, on the CPU and each weight once. Rebuilt:
+        # `device_` and `net_`, because the machine that opens it may have other devices.
+        return pack(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(unpack(state))
 
     def _check_fit_X(self, X: Any, pretrained: BrainSymphony | None) -> Scans:
         """Pass X through the gate, and record what scikit-learn records."""
