@@ -3,6 +3,11 @@ from pathlib import Path
 
 import pytest
 
+# Libraries read these once, when they are imported. Without the first, scikit-learn skips its
+# array API checks; the second keeps threads that wait from spinning, which a busy machine pays for.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

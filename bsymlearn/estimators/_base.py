@@ -40,6 +40,7 @@ from bsymlearn.estimators._contract import (
 )
 from bsymlearn.estimators._embedding import embed, fit_readout
 from bsymlearn.estimators._inference import Inference
+from bsymlearn.estimators._pickling import pack, unpack
 from bsymlearn.estimators._readouts import READOUTS
 from bsymlearn.estimators._splits import split_participants
 from bsymlearn.training import RECIPES, PreparedScan, TrainingSettings, prepare_scans, pretrain
@@ -80,6 +81,14 @@ class BrainSymphonyEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing_values == "mask"
         return tags
+
+    def __getstate__(self):
+        # Stored: parameters and what `fit` learned, on the CPU and each weight once. Rebuilt:
+        # `device_` and `net_`, because the machine that opens it may have other devices.
+        return pack(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(unpack(state))
 
     def _check_fit_X(self, X: Any, pretrained: BrainSymphony | None) -> Scans:
         """Pass X through the gate, and record what scikit-learn records."""

@@ -249,7 +249,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         """
         return self._fit(X, y, sample_weight, groups)
 
-    def _targets(self, y, n_scans):
+    def _targets(self, y, sample_weight):
         """Encode the classes; returns codes and the weights of the classes, per row."""
         if y is None:
             raise ValueError(
@@ -259,10 +259,10 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        if len(y) != n_scans:
+        if len(y) != len(sample_weight):
             raise ValueError(
-                f"X has {n_scans} rows, but y has {len(y)}: inconsistent numbers. Give one label a "
-                "scan, in the same order."
+                f"X has {len(sample_weight)} rows, but y has {len(y)}: inconsistent numbers. Give "
+                "one label a scan, in the same order."
             )
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:

@@ -238,8 +238,8 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
         """
         return self._fit(X, y, sample_weight, groups)
 
-    def _targets(self, y, n_scans):
-        """Standardise y; returns it and a weight of 1."""
+    def _targets(self, y, sample_weight):
+        """Standardise y, over what weighs something; returns it and a weight of 1."""
         if y is None:
             raise ValueError(
                 "BrainSymphonyRegressor requires y to be passed, but the target y is None. Give a "
@@ -251,12 +251,14 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
                 "BrainSymphonyClassifier for classes."
             )
         y = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
-        if len(y) != n_scans:
+        if len(y) != len(sample_weight):
             raise ValueError(
-                f"X has {n_scans} rows, but y has {len(y)}: inconsistent numbers. Give one number "
-                "a scan, in the same order."
+                f"X has {len(sample_weight)} rows, but y has {len(y)}: inconsistent numbers. Give "
+                "one number a scan, in the same order."
             )
-        self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std()) or 1.0
+        self.target_mean_ = float(np.average(y, weights=sample_weight))
+        variance = np.average((y - self.target_mean_) ** 2, weights=sample_weight)
+        self.target_scale_ = float(np.sqrt(variance)) or 1.0
         return (y - self.target_mean_) / self.target_scale_, 1.0
 
     def _solve(self, features, target, weight):

@@ -39,7 +39,7 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
     _target_type: torch.dtype
     _sample_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-    def _targets(self, y: Any, n_scans: int) -> tuple[np.ndarray, Any]:
+    def _targets(self, y: Any, sample_weight: np.ndarray) -> tuple[np.ndarray, Any]:
         """Read y; gives numbers for the loss, and weights that y implies."""
         raise NotImplementedError
 
@@ -54,12 +54,10 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         self._check_recipe()
         _check_order(X, y)
         scans = self._start(X, groups)
-        target, implied_weight = self._targets(y, len(scans))
-        sample_weight = _check_sample_weight(
-            sample_weight, np.empty((len(scans), 1)), dtype=np.float64, ensure_non_negative=True
-        )
+        sample_weight = _check_weight(sample_weight, len(scans))
+        target, implied_weight = self._targets(y, sample_weight)
         weight = sample_weight * implied_weight
-        self._check_weight(target, weight)
+        self._check_classes(target, weight)
         prepared = self._prepare(scans)
         if self.pretrain_epochs:
             self._pretrain(scans, prepared, self.pretrain_epochs, _PRETRAINING_LR)
@@ -88,12 +86,7 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
                 "finetune='full' with max_epochs above 0."
             )
 
-    def _check_weight(self, target, weight):
-        if not np.any(weight > 0):
-            raise ValueError(
-                "sample_weight is 0 for all scans, but at least one must weigh something. Give "
-                "positive weights, or None."
-            )
+    def _check_classes(self, target, weight):
         if self._target_type == torch.long:
             without = sorted(set(target.tolist()) - set(target[weight > 0].tolist()))
             if without:
@@ -154,6 +147,19 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         with torch.inference_mode():
             # Row by row: float32 sums depend on the shape of a batch in their last digits.
             return np.concatenate([self.head_(row[None]).numpy() for row in features])
+
+
+def _check_weight(sample_weight, n_scans):
+    """Give a weight a scan, of which at least one is positive."""
+    weight = _check_sample_weight(
+        sample_weight, np.empty((n_scans, 1)), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is 0 for all scans, but at least one must weigh something. Give "
+            "positive weights, or None."
+        )
+    return weight
 
 
 def _check_order(X, y):
