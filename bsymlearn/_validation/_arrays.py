@@ -144,7 +144,7 @@ def _as_float(array, label, what, allow_nan):
         raise ValueError(
             f"The {what} of {label} contains {int(bad.sum())} values that are {kind}, the first "
             f"at {tuple(int(i) for i in np.argwhere(bad)[0])}, but must be finite. Interpolate or "
-            "drop them, set missing_values='mask' to mask NaN, or set a ROI without signal to a "
+            "drop them, set nan_policy='omit' to mask NaN, or set a ROI without signal to a "
             "constant: constant ROIs are masked."
         )
     return array

@@ -67,7 +67,7 @@ def check_scans(
     X: Any,
     *,
     modality: str = "auto",
-    missing_values: str = "error",
+    nan_policy: str = "raise",
     t_r: float | None = None,
     roi_names: Sequence[str] | None = None,
     n_rois: int | None = None,
@@ -83,7 +83,7 @@ def check_scans(
     ----------
     X : DataFrame, list of arrays, ndarray of shape (n, T, R), or ndarray of shape (n, T)
     modality : {"auto", "functional", "structural", "multimodal"}
-    missing_values : {"error", "mask"}
+    nan_policy : {"raise", "omit"}
         What NaN is.
     t_r : float, default=None
         Repetition time in seconds of the scans that tell none.
@@ -138,7 +138,7 @@ def check_scans(
                 "give its data."
             )
     labels, univariate = cells.labels, cells.form == "univariate"
-    masks = missing_values == "mask"
+    masks = nan_policy == "omit"
     series, rows = [], []
     for given, sample_mask, label in zip(cells.timeseries, cells.sample_masks, labels, strict=True):
         scan, places = check_series(given, label, univariate=univariate, allow_nan=masks), None

@@ -56,7 +56,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         "spectral_power": [Interval(Real, 0, 1, closed="right")],
         "scaling": [StrOptions({"robust"}), None],
         "connectome_scaling": [StrOptions({"log10"}), None],
-        "missing_values": [StrOptions({"error", "mask"})],
+        "nan_policy": [StrOptions({"raise", "omit"})],
         "t_r": [Interval(Real, 0, None, closed="neither"), None],
         "roi_names": ["array-like", None],
         **{name: [Interval(Integral, 1, None, closed="left")] for name in SIZES},
@@ -79,7 +79,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = self.missing_values == "mask"
+        tags.input_tags.allow_nan = self.nan_policy == "omit"
         return tags
 
     def __getstate__(self):
@@ -120,7 +120,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         return scans
 
     def _check_univariate(self, X: Any, reset: bool) -> np.ndarray:
-        finite = "allow-nan" if self.missing_values == "mask" else True
+        finite = "allow-nan" if self.nan_policy == "omit" else True
         return validate_data(self, X, dtype=np.float32, ensure_all_finite=finite, reset=reset)
 
     def _check_scans(self, X: Any, encoder: BrainSymphony | None, **options: Any) -> Scans:
@@ -131,7 +131,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         return check_scans(
             X,
             estimator=type(self).__name__,
-            missing_values=self.missing_values,
+            nan_policy=self.nan_policy,
             t_r=self.t_r,
             roi_names=self.roi_names,
             **options,

@@ -57,9 +57,9 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         never scaled.
     connectome_scaling : {"log10", None}, default="log10"
         Scaling of connectomes: log10(1 + w) with a zero diagonal; signed ones stay as they are.
-    missing_values : {"error", "mask"}, default="error"
-        What NaN in X is: an error, or masked, exactly, as if it had not been measured. Constant
-        ROIs and volumes that a column `sample_mask` censors are always masked.
+    nan_policy : {"raise", "omit"}, default="raise"
+        What NaN in X is: an error, or left out by an exact mask, as if it had not been measured.
+        Constant ROIs and volumes that a column `sample_mask` censors are masked in any case.
     t_r : float, default=None
         Repetition time in seconds of the scans of X, where neither a column `t_r` nor sidecars
         of paths tell it. Scans are resampled to that of the encoder: of `pretrained`, or the most
@@ -167,7 +167,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         spectral_power=1.0,
         scaling="robust",
         connectome_scaling="log10",
-        missing_values="error",
+        nan_policy="raise",
         t_r=None,
         roi_names=None,
         dim=128,
@@ -199,7 +199,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
         self.spectral_power = spectral_power
         self.scaling = scaling
         self.connectome_scaling = connectome_scaling
-        self.missing_values = missing_values
+        self.nan_policy = nan_policy
         self.t_r = t_r
         self.roi_names = roi_names
         self.dim = dim

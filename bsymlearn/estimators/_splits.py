@@ -1,6 +1,7 @@
 """Validation splits that keep participants together."""
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
 
@@ -30,8 +31,9 @@ def split_participants(
     >>> len(train) + len(held_out)
     4
     """
-    codes = np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
-    n_participants = len(set(codes.tolist()))
+    # By first appearance, so that the names of participants do not decide who is held out.
+    codes, participants = pd.factorize(np.array([str(group) for group in groups]))
+    n_participants = len(participants)
     n_held_out = min(max(round(fraction * n_participants), minimum), n_participants - 1)
     if n_held_out == 0:
         return list(range(len(groups))), []

@@ -46,7 +46,7 @@ def test_values_of_censored_volumes_play_no_part(tiny, series, kept, cls):
     expected = outputs(models[0], censored[0])
     np.testing.assert_array_equal(outputs(models[1], censored[1]), expected)
     as_nan = [np.where(m[:, None], s, np.nan) for s, m in zip(series, masks, strict=True)]
-    masking = fit(cls, tiny, as_nan, missing_values="mask")
+    masking = fit(cls, tiny, as_nan, nan_policy="omit")
     np.testing.assert_array_equal(outputs(masking, as_nan), expected)
     cut = frame([s[m] for s, m in zip(series, masks, strict=True)])
     cut["sample_mask"] = pd.Series(masks, dtype=object)
@@ -59,7 +59,7 @@ def test_missing_entries_are_no_keys(functional, series):
     scan = series[0][:16].copy()
     scan[3:6], scan[9, 2], scan[:, 5] = np.nan, np.nan, np.nan
     model = BrainSymphonyTransformer(
-        pretrained=functional.module_, missing_values="mask", max_epochs=0
+        pretrained=functional.module_, nan_policy="omit", max_epochs=0
     ).fit(series)
     scaled, _ = robust_scale(scan)
     valid = torch.from_numpy(np.isfinite(scan))[None]
@@ -72,7 +72,7 @@ def test_missing_entries_are_no_keys(functional, series):
 def test_missing_edges_are_masked(tiny, cohort):
     connectomes = np.stack([c for c in cohort["connectome"] if c is not None])
     model = BrainSymphonyTransformer(
-        "structural", missing_values="mask", readout="flatten", max_epochs=2, **tiny
+        "structural", nan_policy="omit", readout="flatten", max_epochs=2, **tiny
     ).fit(connectomes)
     holed = connectomes.copy()
     holed[:, 2, :] = holed[:, :, 2] = np.nan
@@ -91,21 +91,21 @@ def test_missing_edges_are_masked(tiny, cohort):
 def test_nan_is_an_error_unless_masked(tiny, series, cls):
     spoilt = [s.copy() for s in series]
     spoilt[1][4, 2] = np.nan
-    with pytest.raises(ValueError, match=r"sample 1.*NaN.*\(4, 2\).*missing_values='mask'"):
+    with pytest.raises(ValueError, match=r"sample 1.*NaN.*\(4, 2\).*nan_policy='omit'"):
         fit(cls, tiny, spoilt)
-    assert np.isfinite(outputs(fit(cls, tiny, spoilt, missing_values="mask"), spoilt)).all()
+    assert np.isfinite(outputs(fit(cls, tiny, spoilt, nan_policy="omit"), spoilt)).all()
 
 
-def test_missing_values_of_one_roi_each():
+def test_nan_policy_of_one_roi_each():
     X = np.random.default_rng(0).normal(size=(12, 20))
     X[0, 3:6], X[4, 0] = np.nan, np.nan
     model = BrainSymphonyTransformer(
         dim=8, n_layers=1, n_heads=2, mlp_dim=16, time_steps=8, max_epochs=1,
-        missing_values="mask", random_state=0,
+        nan_policy="omit", random_state=0,
     )  # fmt: skip
     assert np.isfinite(model.fit_transform(X)).all()
     with pytest.raises(ValueError, match="NaN"):
-        model.set_params(missing_values="error").fit(X)
+        model.set_params(nan_policy="raise").fit(X)
 
 
 # Repetition times
@@ -238,7 +238,7 @@ def test_every_abide_scan_with_rois_outside_the_field_of_view(shared_data, tiny)
     embedded = model.transform(X)
     assert embedded.shape == (len(X), 19900) and np.isfinite(embedded).all()
     # What lies outside the field of view is not seen, whatever constant stands there.
-    model.set_params(missing_values="mask")
+    model.set_params(nan_policy="omit")
     for constant in (0, 3, np.nan):
         some = [np.where(np.ptp(s, axis=0) == 0, np.float32(constant), s) for s in X[2:6]]
         np.testing.assert_allclose(model.transform(some), embedded[2:6], rtol=0, atol=1e-5)

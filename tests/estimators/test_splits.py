@@ -20,3 +20,9 @@ def test_participants_stay_together(seed):
 def test_number_held_out(fraction, minimum, expected):
     train, held_out = split_participants(GROUPS, fraction, 0, minimum)
     assert len({GROUPS[i] for i in held_out}) == expected and train
+
+
+def test_names_of_participants_do_not_decide_who_is_held_out():
+    numbers = list(range(30))
+    names = [f"sub-{number:02d}" for number in numbers]
+    assert split_participants(numbers, 0.2, seed=0) == split_participants(names, 0.2, seed=0)
