@@ -117,7 +117,8 @@ def check_scans(
     named = (own for pair in _names_in_use(cells, modality) for own in pair if own is not None)
     reference = roi_names or next(named, None)
     if reference is not None and len(reference) == found:
-        match_names(series, connectomes, _names_in_use(cells, modality), labels, reference)
+        used, pretrained = _names_in_use(cells, modality), bool(roi_names) and not fitted
+        match_names(series, connectomes, used, labels, reference, pretrained)
     else:
         reference = None
     if not univariate:
