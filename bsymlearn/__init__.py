@@ -12,6 +12,7 @@ __all__ = [
     "BrainSymphonyTransformer",
     "EncoderConfig",
     "EncoderOutput",
+    "adapt_parcellation",
     "convert_authors_checkpoint",
     "inspection",
     "load_checkpoint",
@@ -34,11 +35,13 @@ _HOME = {
     "save_checkpoint": "checkpoints",
     "load_checkpoint": "checkpoints",
     "convert_authors_checkpoint": "checkpoints",
+    "adapt_parcellation": "checkpoints",
 }
 
 if TYPE_CHECKING:
     from bsymlearn import inspection, plotting, preprocessing
     from bsymlearn.checkpoints import (
+        adapt_parcellation,
         convert_authors_checkpoint,
         load_checkpoint,
         save_checkpoint,

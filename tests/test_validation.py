@@ -1,3 +1,4 @@
+import copy
 import re
 
 import numpy as np
@@ -373,7 +374,20 @@ def test_pretrained_and_contradicting(fitted, other):
 
 def test_pretrained_with_other_rois(fitted):
     model = BrainSymphonyTransformer(pretrained=fitted.module_)
-    raises(ValueError, "7 ROIs.*pretrained encoder of 9", model.fit, [smooth(30, 7)] * 3)
+    words = r"7 ROIs.*pretrained encoder of 9.*pretrained=bsymlearn\.adapt_parcellation"
+    raises(ValueError, words, model.fit, [smooth(30, 7)] * 3)
+    # The same number of ROIs, of which one has another name.
+    module = copy.deepcopy(fitted.module_)
+    module.contract["roi_names"] = list("abcdefghi")
+    named = [pd.DataFrame(s, columns=list("abcdefghx")) for s in scans()]
+    model = BrainSymphonyTransformer(pretrained=module, max_epochs=0)
+    words = r"pretrained encoder.*same ROIs.*\['x'\].*pretrained=bsymlearn\.adapt_parcellation"
+    raises(ValueError, words, model.fit, named)
+    # A fitted estimator cannot change its encoder: the route would lead nowhere there.
+    model.fit(scans())
+    with pytest.raises(ValueError, match=r"7 ROIs.*fitted with 9") as caught:
+        model.transform([smooth(30, 7)])
+    assert "adapt_parcellation" not in str(caught.value)
 
 
 def test_gradient_encoder_without_gradients():

@@ -13,6 +13,10 @@ from bsymlearn._validation._arrays import TRANSPOSE, has_negative, largest_weigh
 if TYPE_CHECKING:
     from bsymlearn._validation._scans import Scans
 
+_OTHER_ATLAS = (
+    "For another atlas, give pretrained=bsymlearn.adapt_parcellation(encoder, overlap), with the "
+    "overlap of the new ROIs with the encoder's (see preprocessing.parcellation_overlap)."
+)
 _UNITS_FACTOR = 50  # the logarithm lowers the largest count of a tractogram by more than that
 _AXIS_MARGIN = 0.3
 _SHORTEST_AXIS = 8
@@ -90,7 +94,8 @@ def check_n_rois(
     if n_rois is not None and any(n != n_rois for n in given):
         wrong = next(n for n in given if n != n_rois)
         source = "was fitted with" if fitted else "has a pretrained encoder of"
-        raise ValueError(f"X has {wrong} ROIs, but {estimator} {source} {n_rois}. {TRANSPOSE}")
+        remedy = TRANSPOSE if fitted else f"{_OTHER_ATLAS} {TRANSPOSE}"
+        raise ValueError(f"X has {wrong} ROIs, but {estimator} {source} {n_rois}. {remedy}")
     if len(set(given)) > 1:
         counts = sorted(set(given))
         lengths = {s.shape[0] for s in series if s is not None}
@@ -134,9 +139,14 @@ def warn_of_no_names(names: list, estimator: str) -> None:
 
 
 def match_names(
-    series: list, connectomes: list, names: list, labels: list[str], reference: list[str]
+    series: list,
+    connectomes: list,
+    names: list,
+    labels: list[str],
+    reference: list[str],
+    pretrained: bool = False,
 ) -> None:
-    """Bring named scans into the order of the reference, in place."""
+    """Bring named scans into the order of the reference (of a pretrained encoder), in place."""
     if len(set(reference)) < len(reference):
         return  # names that are not unique cannot identify a ROI
     for i, own_names in enumerate(names):
@@ -145,6 +155,12 @@ def match_names(
                 continue
             if set(own) != set(reference):
                 alien = sorted(set(own) - set(reference)) or sorted(set(reference) - set(own))
+                if pretrained:
+                    raise ValueError(
+                        f"{labels[i]} and the pretrained encoder do not have the same ROIs: "
+                        f"{alien[:3]} are in one of them only. Rename the ROIs if only their "
+                        f"names differ. {_OTHER_ATLAS}"
+                    )
                 raise ValueError(
                     f"{labels[i]} and the other scans, or the encoder, do not have the same ROIs: "
                     f"{alien[:3]} are in one of them only. All scans must come from one atlas; "

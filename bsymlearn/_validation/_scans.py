@@ -155,7 +155,8 @@ def check_scans(
         warn_of_no_names(names, estimator)
     reference = encoder_names or next((own for pair in names for own in pair if own), None)
     if reference is not None and len(reference) == found:
-        match_names(series, connectomes, names, labels, reference)
+        pretrained = encoder_names is not None and not fitted
+        match_names(series, connectomes, names, labels, reference, pretrained)
     else:
         reference = None
     if not univariate:

@@ -60,7 +60,7 @@ def save_checkpoint(estimator_or_module: Any, directory: str | os.PathLike[str])
     ...     load_checkpoint(directory).config.n_rois
     10
     """
-    model = _encoder(estimator_or_module)
+    model = find_encoder(estimator_or_module)
     directory = Path(directory).expanduser().resolve()
     _check_replaceable(directory)
     config = {
@@ -174,19 +174,19 @@ def check_tensors(
         )
 
 
-def _encoder(holder: Any) -> BrainSymphony:
+def find_encoder(holder: Any, asker: str = "save_checkpoint") -> BrainSymphony:
     """Find the encoder in a module or a fitted estimator."""
     if isinstance(holder, BrainSymphony):
         return holder
     if not isinstance(holder, nn.Module):
         if not hasattr(holder, "fit"):
             raise TypeError(
-                f"save_checkpoint got a {type(holder).__name__}, expected a fitted estimator or a "
+                f"{asker} got a {type(holder).__name__}, expected a fitted estimator or a "
                 "BrainSymphony."
             )
         if hasattr(holder, "steps") or hasattr(holder, "best_estimator_"):
             raise TypeError(
-                f"save_checkpoint got a {type(holder).__name__}, which may hold an encoder in "
+                f"{asker} got a {type(holder).__name__}, which may hold an encoder in "
                 "one of its steps. Pass that step (pipeline[0], search.best_estimator_[0]); "
                 "joblib.dump keeps whole pipelines."
             )
@@ -196,7 +196,7 @@ def _encoder(holder: Any) -> BrainSymphony:
         holder = getattr(holder, "encoder", holder)
     if not isinstance(holder, BrainSymphony):
         raise TypeError(
-            f"{type(holder).__name__} holds no BrainSymphony, so there is no encoder to save. "
+            f"{asker} got a {type(holder).__name__}, which holds no BrainSymphony. "
             "Pass a BrainSymphony or an estimator of this package."
         )
     return holder
