@@ -143,7 +143,7 @@ def test_group_folds_with_metadata_routing(classifier, X, sex):
     groups, weight = np.arange(N_SCANS) // 2, np.ones(N_SCANS)
     weight[:2] = 0
     with sklearn.config_context(enable_metadata_routing=True):
-        model = classifier.set_fit_request(sample_weight=True)
+        model = classifier.set_fit_request(sample_weight=True, groups=False)
         model.set_score_request(sample_weight=False)
         search = GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=GroupKFold(2), error_score="raise")
         search.fit(X, sex, groups=groups, sample_weight=weight)

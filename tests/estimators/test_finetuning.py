@@ -25,8 +25,7 @@ def fine_tune(loss, rows, weight):
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(len(WEIGHT), N_ROIS, N_ROIS))
     series = rng.normal(size=(len(WEIGHT), STEPS, N_ROIS))
-    usable = np.ones(N_ROIS, dtype=bool)
-    scans = [PreparedScan(s, usable, f + f.T) for s, f in zip(series, factors, strict=True)]
+    scans = [PreparedScan(s, f + f.T) for s, f in zip(series, factors, strict=True)]
     target = torch.arange(len(WEIGHT)) % 3
     target = target if loss is cross_entropy else target.double()
     dataset = LabelledScans(
