@@ -120,12 +120,12 @@ def run_further(estimator):
 
 
 def reason(exception):
-    """First line of a message, without what changes between runs."""
+    """First line of a message, as rst, without what changes between runs."""
     lines = [line.strip() for line in str(exception).splitlines() if line.strip()]
     kind = "" if isinstance(exception, SkipTest) else f"{type(exception).__name__}: "
     text = kind + (lines[0] if lines else "no message")
     text = re.sub(r" at 0x[0-9a-f]+", "", text).replace("`", "'")
-    return textwrap.shorten(text, 180, placeholder=" …")
+    return re.sub(r"([\\*_|])", r"\\\1", textwrap.shorten(text, 180, placeholder=" …"))
 
 
 def table(results):
