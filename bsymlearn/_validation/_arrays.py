@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+_ROUNDING = 1e-3  # of the largest weight
+
 TRANSPOSE = (
     "Samples are (n_timepoints, n_rois); transpose them if yours are (n_rois, n_timepoints)."
 )
@@ -38,8 +40,10 @@ def largest_weight(connectome: np.ndarray) -> float:
 
 
 def has_negative(connectome: np.ndarray) -> bool:
-    """Tell whether a weight off the diagonal is negative."""
-    return bool((connectome[~np.eye(len(connectome), dtype=bool)] < 0).any())
+    """Tell whether a weight off the diagonal is negative, by more than rounding."""
+    off_diagonal = connectome[~np.eye(len(connectome), dtype=bool)]
+    lowest = np.fmin.reduce(off_diagonal, initial=0.0)
+    return bool(lowest < -_ROUNDING * largest_weight(connectome))
 
 
 def check_series(

@@ -104,18 +104,19 @@ def _collect_table(X, modality):
         if "sample_mask" in X.columns:
             masks = list(X["sample_mask"])
             cells.sample_masks = _read_column(masks, labels, _read_mask, "sample_mask")[0]
-        told = list(X["t_r"]) if "t_r" in X.columns else _sidecars(X["timeseries"])
+        told = list(X["t_r"]) if "t_r" in X.columns else absent
         cells.t_r = [read_t_r(time, label) for time, label in zip(told, labels, strict=True)]
+        cells.t_r = [
+            read_repetition_time(cell)
+            if time is None and isinstance(cell, str | PathLike)
+            else time
+            for time, cell in zip(cells.t_r, X["timeseries"], strict=True)
+        ]
     return cells
 
 
 def _read_mask(path):
     return read_sample_mask(path), None
-
-
-def _sidecars(cells):
-    """Repetition times beside the files of a column, None where there is none."""
-    return [read_repetition_time(c) if isinstance(c, str | PathLike) else None for c in cells]
 
 
 def _participants(X):

@@ -128,14 +128,41 @@ def complete_names(
     return completed
 
 
-def warn_of_no_names(names: list, estimator: str) -> None:
-    """Warn where the order of the ROIs cannot be compared with that of the encoder."""
-    if not any(own for pair in names for own in pair):
+def find_reference(
+    names: list, encoder_names: list[str] | None, fitted: bool, estimator: str
+) -> list[str] | None:
+    """Find the order of ROIs that scans are brought into; None: all are taken as they are.
+
+    It is the encoder's, or that of the first scan of `fit` with names. A fitted encoder without
+    names learns none from new scans.
+    """
+    known = [own for pair in names for own in pair if own]
+    reference = encoder_names or (known[0] if known else None)
+    if reference is None:
+        return None
+    if encoder_names is None and fitted:
+        if any(own != reference for own in known):
+            raise ValueError(
+                f"The scans of X name their ROIs in different orders, but {estimator} was fitted "
+                "without names. Bring all scans into the order of those of fit, or fit with names."
+            )
+        return None
+    if len(set(reference)) < len(reference):
         warnings.warn(
-            f"The encoder of {estimator} knows the names of its ROIs, but X tells none, so its "
-            "ROIs are taken to be in the encoder's order. Give roi_names= to match them by name.",
-            stacklevel=2,
+            "ROIs are not matched by name, because several have the same. Give each ROI a name "
+            "of its own.",
+            stacklevel=3,
         )
+        return None
+    n_silent = sum(not any(pair) for pair in names)
+    if n_silent:
+        whose = f"the encoder of {estimator} knows" if encoder_names else "others know"
+        warnings.warn(
+            f"{n_silent} of {len(names)} scans tell no names of their ROIs, but {whose} them, so "
+            "these scans are taken to be in that order. Give roi_names= to match them by name.",
+            stacklevel=3,
+        )
+    return reference
 
 
 def match_names(
@@ -145,10 +172,15 @@ def match_names(
     labels: list[str],
     reference: list[str],
     pretrained: bool = False,
-) -> None:
-    """Bring named scans into the order of the reference (of a pretrained encoder), in place."""
-    if len(set(reference)) < len(reference):
-        return  # names that are not unique cannot identify a ROI
+) -> list:
+    """Bring named scans into the order of the reference (of a pretrained encoder), in place.
+
+    Returns
+    -------
+    order : list of (ndarray of int or None)
+        Which column of its series each ROI of a row comes from; None where it has not moved.
+    """
+    order: list = [None] * len(labels)
     for i, own_names in enumerate(names):
         for kind, own in enumerate(own_names):
             if own is None or own == reference:
@@ -169,8 +201,10 @@ def match_names(
             position = np.array([own.index(name) for name in reference])
             if kind == 0 and series[i] is not None:
                 series[i] = series[i][:, position]
+                order[i] = position
             elif kind == 1 and connectomes[i] is not None:
                 connectomes[i] = connectomes[i][np.ix_(position, position)]
+    return order
 
 
 def check_axis_order(series: list[np.ndarray]) -> None:

@@ -13,8 +13,8 @@ from bsymlearn._validation._cohort import (
     check_is_no_connectome,
     check_n_rois,
     complete_names,
+    find_reference,
     match_names,
-    warn_of_no_names,
 )
 from bsymlearn._validation._forms import COLUMNS
 from bsymlearn._validation._timing import check_repetition_times, mask_volumes
@@ -38,6 +38,8 @@ class Scans:
     modality : {"functional", "structural", "multimodal"}
     n_rois : int
     roi_names : list of str or None
+    order : list of (ndarray of int or None)
+        Which column of X's series each ROI comes from, where names have moved any.
     rows : list of (ndarray of int or None)
         Where the time points of X are among the volumes of `timeseries`, if that has more:
         censored volumes that X lacked.
@@ -55,6 +57,7 @@ class Scans:
     modality: str
     n_rois: int
     roi_names: list[str] | None
+    order: list
     rows: list
     t_r: list[float | None]
     encoder_t_r: float | None
@@ -151,21 +154,18 @@ def check_scans(
     connectomes = [check_connectome(c, label, allow_nan=masks) for c, label in pairs]
     found = check_n_rois(series, connectomes, labels, n_rois, estimator, fitted)
     names = complete_names(_names_in_use(cells, modality), series, connectomes, roi_names, found)
-    if encoder_names is not None and not fitted:
-        warn_of_no_names(names, estimator)
-    reference = encoder_names or next((own for pair in names for own in pair if own), None)
+    reference = find_reference(names, encoder_names, fitted, estimator)
+    order: list = [None] * len(labels)
     if reference is not None and len(reference) == found:
         pretrained = encoder_names is not None and not fitted
-        match_names(series, connectomes, names, labels, reference, pretrained)
-    else:
-        reference = None
+        order = match_names(series, connectomes, names, labels, reference, pretrained)
     if not univariate:
         check_is_no_connectome([s for s in series if s is not None])
         # With the right number of ROIs only a square scan can still be transposed.
         check_axis_order(
             [s for s in series if s is not None and (n_rois is None or len(s) == n_rois)]
         )
-    times, encoder_t_r = check_repetition_times(cells.t_r, series, labels, t_r, encoder_t_r)
+    times, encoder_t_r = check_repetition_times(cells.t_r, series, labels, t_r, encoder_t_r, fitted)
     return Scans(
         timeseries=series,
         connectomes=connectomes,
@@ -175,6 +175,7 @@ def check_scans(
         modality=modality,
         n_rois=found,
         roi_names=reference,
+        order=order,
         rows=rows,
         t_r=times,
         encoder_t_r=encoder_t_r,

@@ -42,6 +42,7 @@ def check_repetition_times(
     labels: list[str],
     t_r: float | None,
     encoder_t_r: float | None,
+    fitted: bool = False,
 ) -> tuple[list[float | None], float | None]:
     """Find the repetition time of each scan, and the one that they are brought to.
 
@@ -56,6 +57,8 @@ def check_repetition_times(
     encoder_t_r : float or None
         That of the encoder, where it is known; otherwise the most common one of the scans, and
         the longest of several such.
+    fitted : bool, default=False
+        Whether the encoder has been fitted: then nothing is learned from these scans.
 
     Returns
     -------
@@ -87,6 +90,14 @@ def check_repetition_times(
             "its scans are taken to have the same. Give t_r=, or a column 't_r' in seconds.",
             stacklevel=2,
         )
+    if fitted and encoder_t_r is None and known:
+        warnings.warn(
+            f"X tells a repetition time of {known[0]:g} s, but the encoder was fitted on scans "
+            "that told none, so time points are taken as they are. Fit with t_r=, or a column "
+            "'t_r'.",
+            stacklevel=2,
+        )
+        return [None] * len(own), None
     if encoder_t_r is None and known:
         counts = Counter(round(time, 3) for time in known)
         common = max(counts, key=lambda time: (counts[time], time))
@@ -148,9 +159,9 @@ def _kept_volumes(sample_mask, n_timepoints, label):
         state = f"has {len(mask)} entries, {int(mask.sum())} of them True"
     elif mask.ndim == 1 and mask.dtype.kind in "iu" and len(mask):
         last = int(mask.max())
-        unique = mask.min() >= 0 and len(np.unique(mask)) == len(mask)
+        ascending = mask.min() >= 0 and bool((np.diff(mask) > 0).all())
         whole = len(mask) == n_timepoints and last < _MOST_CENSORED * n_timepoints
-        if unique and (last < n_timepoints or whole):
+        if ascending and (last < n_timepoints or whole):
             kept = np.zeros(max(n_timepoints, last + 1), dtype=bool)
             kept[mask] = True
             return kept
@@ -159,6 +170,6 @@ def _kept_volumes(sample_mask, n_timepoints, label):
         state = f"is an array of shape {mask.shape} and type {mask.dtype}"
     raise ValueError(
         f"The sample_mask of {label} {state}, but its series has {n_timepoints} time points. Give "
-        "True for each kept volume (or their indices), for all volumes of the series, or of the "
-        "scan that it was cut from."
+        "True for each kept volume (or their ascending indices), for all volumes of the series, or "
+        "of the scan that it was cut from."
     )

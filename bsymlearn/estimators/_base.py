@@ -90,6 +90,20 @@ class BrainSymphonyEstimator(BaseEstimator):
     def __setstate__(self, state):
         super().__setstate__(unpack(state))
 
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Start without what an earlier fit learned; bring it back if this one fails."""
+        before = dict(self.__dict__)
+        for name in before:
+            if name.endswith("_") and not name.startswith("_"):
+                del self.__dict__[name]
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
     def _check_fit_X(self, X: Any, pretrained: BrainSymphony | None) -> Scans:
         """Pass X through the gate, and record what scikit-learn records."""
         if is_table(X):
@@ -98,8 +112,6 @@ class BrainSymphonyEstimator(BaseEstimator):
         elif is_univariate(X):
             check_is_numeric(X)
             X = self._check_univariate(X, reset=True)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit, on a table
         scans = self._check_scans(X, pretrained, modality=self.modality, minimum=2)
         if scans.form in ("list", "array"):
             self.n_features_in_ = scans.n_rois
@@ -157,6 +169,11 @@ class BrainSymphonyEstimator(BaseEstimator):
         pretrained = load_pretrained(self.pretrained)
         scans = self._check_fit_X(X, pretrained)
         scans.groups = check_groups(groups, scans)
+        if self.patience is not None and len({str(group) for group in scans.groups}) < 2:
+            raise ValueError(
+                f"patience={self.patience} needs a participant (or group) to hold out, but all "
+                f"{len(scans)} scans belong to one. Set patience=None, or give more participants."
+            )
         if pretrained is not None:
             check_pretrained(self, pretrained, scans)
         contract = new_contract(self, scans, pretrained)

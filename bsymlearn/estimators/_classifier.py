@@ -223,7 +223,7 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None
     ) -> "BrainSymphonyClassifier":
         """Learn to classify.
 
@@ -271,7 +271,11 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
                 f"{self.classes_[0]!r}. Give scans of at least two classes (a fold may lack one: "
                 "use StratifiedKFold)."
             )
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if self.class_weight == "balanced":  # scikit-learn's own counts rows, not their weight
+            mass = np.bincount(codes, weights=sample_weight)
+            weights = sample_weight.sum() / (len(mass) * np.where(mass > 0, mass, np.inf))
+        else:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return codes, weights[codes]
 
     def _solve(self, features, target, weight):

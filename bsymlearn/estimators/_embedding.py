@@ -68,16 +68,22 @@ def _mean_latents(inference, prepared, weight, has, kind):
 
 
 def _mean_fused(inference, prepared, weight, has):
-    """Average fused latents, (R, D), and what to add where a modality is missing, (3, R, D)."""
-    has = np.column_stack([has.all(axis=1), has])
-    mean = _mean_latents(inference, prepared, weight, has, "all")
+    """Average fused latents, (R, D), and what to add where a modality is missing, (3, R, D).
+
+    Both from scans that have both: what separates people who lack a modality from others stays.
+    """
+    both = has.all(axis=1) & (weight > 0)
+    if both.any():
+        rows = np.repeat(both[:, None], 3, axis=1)
+        mean = _mean_latents(inference, prepared, weight * both, rows, "all")
+        fused, functional, structural = mean.unbind(dim=1)
+        # Latents of who lacks the series are structural, and the other way round.
+        return fused, torch.stack([fused - fused, fused - structural, fused - functional])
+    rows = np.column_stack([np.ones(len(has), dtype=bool), has])
+    _, functional, structural = _mean_latents(inference, prepared, weight, rows, "all").unbind(1)
     known = (has * weight[:, None]).any(axis=0)
-    fused, functional, structural = mean.unbind(dim=1)
-    if not known[0]:  # nobody has both: halfway between the modalities
-        fused = (functional + structural) / 2 if known[1:].all() else functional + structural
-    shift = torch.zeros(3, *fused.shape)
-    # Latents of who lacks the series are structural, and the other way round.
-    for lacks, mean_other, there in ((1, structural, known[2]), (2, functional, known[1])):
-        if there:
-            shift[lacks] = fused - mean_other
-    return fused, shift
+    if not known.all():  # all scans are of one kind
+        fused = functional if known[0] else structural
+        return fused, torch.zeros(3, *fused.shape)
+    fused = (functional + structural) / 2  # nobody has both: the kinds meet halfway
+    return fused, torch.stack([fused - fused, fused - structural, fused - functional])

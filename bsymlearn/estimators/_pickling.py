@@ -61,6 +61,8 @@ def unpack(packed: dict[str, Any]) -> dict[str, Any]:
     state = dict(packed)
     if "device_" in state:
         state["device_"] = _available(state["device"])
+        if state["device_"] != "cpu":  # copy.copy shares the modules with an original
+            state = copy.deepcopy(state)
         for name in ("module_", "gradients_"):
             _move(state, name, state["device_"])
     if "net_" in state:

@@ -24,8 +24,8 @@ class Readout(nn.Module):
     followed by the "flatten" of structural ones: what series tell is in second-order statistics,
     what connectomes tell in the latents themselves. A modality that a scan lacks is what it is
     on average. The other readouts of a multimodal encoder take fused latents; those of a scan
-    that lacks a modality are shifted by what separates, on average, the latents of the other
-    one from fused ones, so that an embedding does not tell what was measured.
+    that lacks a modality are shifted by what separates, on average over scans with both, the
+    latents of the other one from fused ones, so that their mean does not tell what was measured.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,8 +61,8 @@ def _describe(mask):
     return f"shape {array.shape} and type {array.dtype}"
 
 
-class TimeAxis:
-    """From the time points of a scan in X to those that the encoder works on, and back.
+class OwnAxes:
+    """From the time points and ROIs of a scan in X to those of the encoder, and back.
 
     Parameters
     ----------
@@ -70,19 +72,26 @@ class TimeAxis:
     """
 
     def __init__(self, scans: Scans, i: int):
-        self.rows = scans.rows[i]
+        self.rows, self.order = scans.rows[i], scans.order[i]
         self.n_volumes = len(scans.timeseries[i])
         t_r, encoder_t_r = scans.t_r[i], scans.encoder_t_r
         self.step = 1.0  # of the encoder, in volumes
         if t_r is not None and encoder_t_r is not None and not same_t_r(t_r, encoder_t_r):
             self.step = encoder_t_r / t_r
 
-    def hide(self, mask: np.ndarray, n_timepoints: int) -> np.ndarray:
-        """Bring a mask to the encoder's time points: hidden where a neighbour in time is."""
-        if self.rows is not None:
-            whole = np.zeros((self.n_volumes, mask.shape[1]), dtype=bool)
-            whole[self.rows] = mask
-            mask = whole
+    def match(self, mask: np.ndarray) -> np.ndarray:
+        """Bring a mask to the volumes and ROIs that passed the gate."""
+        if self.order is not None:
+            mask = mask[:, self.order]
+        if self.rows is None:
+            return mask
+        whole = np.zeros((self.n_volumes, mask.shape[1]), dtype=bool)
+        whole[self.rows] = mask
+        whole[:, mask.all(axis=0)] = True  # a whole ROI stays one
+        return whole
+
+    def resample(self, mask: np.ndarray, n_timepoints: int) -> np.ndarray:
+        """Bring a matched mask to the encoder's time points: hidden where a neighbour is."""
         if self.step == 1.0:
             return mask
         position = np.arange(n_timepoints) * self.step
@@ -90,29 +99,54 @@ class TimeAxis:
         return mask[np.floor(position + 1e-6).astype(int)] | mask[after.astype(int)]
 
     def restore(self, predicted: np.ndarray) -> np.ndarray:
-        """Bring a prediction to the time points of X, on lines between those of the encoder."""
+        """Bring a prediction to X's own, in time on lines between points of the encoder."""
         if self.step != 1.0:
             wanted = np.arange(self.n_volumes) / self.step
             given = np.arange(len(predicted))
             columns = [np.interp(wanted, given, column) for column in predicted.T]
             predicted = np.stack(columns, axis=1).astype(np.float32)
-        return predicted if self.rows is None else predicted[self.rows]
+        if self.rows is not None:
+            predicted = predicted[self.rows]
+        return predicted if self.order is None else predicted[:, np.argsort(self.order)]
 
 
 def reconstruct_like(
-    inference: Inference, prepared: list[PreparedScan], masks: list[np.ndarray], scans: Scans
+    inference: Inference,
+    prepare: Callable[[Scans], list[PreparedScan]],
+    masks: list[np.ndarray],
+    scans: Scans,
 ) -> list[np.ndarray | None]:
-    """Predict every entry of every scan at the time points of X; masks are in these, too."""
-    axes = [None if s is None else TimeAxis(scans, i) for i, s in enumerate(scans.timeseries)]
-    hidden = [
-        mask if axis is None else axis.hide(mask, n_timepoints(scan))
-        for axis, mask, scan in zip(axes, masks, prepared, strict=True)
+    """Predict every entry of every scan at the time points and ROIs of X, those of the masks.
+
+    Single entries that are hidden are taken out before a scan is resampled and scaled, so that
+    they do not come through filter, median and quartiles.
+    """
+    axes = [None if s is None else OwnAxes(scans, i) for i, s in enumerate(scans.timeseries)]
+    matched = [m if axis is None else axis.match(m) for axis, m in zip(axes, masks, strict=True)]
+    series = [
+        s if s is None else np.where(mask & ~mask.all(axis=0), np.float32(np.nan), s)
+        for s, mask in zip(scans.timeseries, matched, strict=True)
     ]
-    predicted = reconstruct_scans(inference, prepared, hidden)
+    prepared = prepare(replace(scans, timeseries=series))
+    hidden = [
+        mask if axis is None else axis.resample(mask, n_timepoints(scan))
+        for axis, mask, scan in zip(axes, matched, prepared, strict=True)
+    ]
+    shown = [_shown(scan, mask) for scan, mask in zip(prepared, hidden, strict=True)]
+    predicted = reconstruct_scans(inference, shown, hidden)
     return [
         None if axis is None or scan is None else axis.restore(scan)
         for axis, scan in zip(axes, predicted, strict=True)
     ]
+
+
+def _shown(scan, hidden):
+    """Let hidden entries of ROIs that are seen at other times be measured ones, of any value."""
+    if scan.timeseries is None:
+        return scan
+    seen = np.isfinite(scan.timeseries).any(axis=0)
+    gaps = hidden & seen & np.isnan(scan.timeseries)
+    return replace(scan, timeseries=np.where(gaps, np.float32(0), scan.timeseries))
 
 
 def reconstruct_scans(

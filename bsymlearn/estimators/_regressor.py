@@ -212,7 +212,7 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
+        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None
     ) -> "BrainSymphonyRegressor":
         """Learn to predict.
 

@@ -50,9 +50,16 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         raise NotImplementedError
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any):
-        """Check all, encode, solve the head, then fine-tune."""
+        """Learn; a fit that fails leaves the estimator as it was."""
         self._check_recipe()
-        _check_order(X, y)
+        for name, values in (("y", y), ("sample_weight", sample_weight), ("groups", groups)):
+            _check_order(X, values, name)
+        with self._fitting():
+            self._learn(X, y, sample_weight, groups)
+        return self
+
+    def _learn(self, X, y, sample_weight, groups):
+        """Check all, encode, solve the head, then fine-tune."""
         scans = self._start(X, groups)
         sample_weight = _check_weight(sample_weight, len(scans))
         target, implied_weight = self._targets(y, sample_weight)
@@ -74,7 +81,6 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         self.head_ = Head(mean, scale, *solution)
         if finetunes:
             self._finetune(prepared, target, weight, rows, held_out)
-        return self
 
     def _check_recipe(self):
         trains = self.finetune == "full" and self.max_epochs > 0
@@ -162,12 +168,12 @@ def _check_weight(sample_weight, n_scans):
     return weight
 
 
-def _check_order(X, y):
-    """Refuse y of the same rows as X in another order: it would be used by position."""
-    if not (is_table(X) and isinstance(y, pd.Series)) or X.index.equals(y.index):
+def _check_order(X, values, name):
+    """Refuse a Series of the same rows as X in another order: it would be used by position."""
+    if not (is_table(X) and isinstance(values, pd.Series)) or X.index.equals(values.index):
         return
-    if len(X) == len(y) and X.index.is_unique and y.index.isin(X.index).all():
+    if len(X) == len(values) and X.index.is_unique and values.index.isin(X.index).all():
         raise ValueError(
-            "y has the rows of X in another order, but rows are matched by position. Give "
-            "y.loc[X.index]."
+            f"{name} has the rows of X in another order, but rows are matched by position. Give "
+            f"{name}.loc[X.index]."
         )

@@ -195,7 +195,7 @@ class BrainSymphonyTransformer(
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, groups: Any = None) -> "BrainSymphonyTransformer":
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> "BrainSymphonyTransformer":
         """Pretrain by masked reconstruction, then learn the readout's means.
 
         Parameters
@@ -217,11 +217,12 @@ class BrainSymphonyTransformer(
         ValueError, TypeError, FileNotFoundError
             If X is not what an encoder can learn from; before training starts.
         """
-        scans = self._start(X, groups)
-        prepared = self._prepare(scans)
-        if self.max_epochs:
-            self._pretrain(scans, prepared, self.max_epochs, self.lr)
-        self._fit_readout(prepared)
+        with self._fitting():
+            scans = self._start(X, groups)
+            prepared = self._prepare(scans)
+            if self.max_epochs:
+                self._pretrain(scans, prepared, self.max_epochs, self.lr)
+            self._fit_readout(prepared)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -250,6 +251,8 @@ class BrainSymphonyTransformer(
         Returns
         -------
         latents : ndarray of shape (n_subjects, n_rois, dim), float32
+            In the encoder's order of ROIs, which is that of ``module_.contract["roi_names"]``
+            where there are names.
         """
         prepared = self._prepare(self._check_new_X(X))
         latents = self._inference().latents(prepared)
@@ -268,8 +271,9 @@ class BrainSymphonyTransformer(
         Returns
         -------
         predicted : of X's form
-            All entries, hidden or not, in scaled units. A table comes back with a column
-            `timeseries`.
+            All entries, hidden or not, in scaled units, at the time points and in the order of
+            ROIs of X. A table comes back with a column `timeseries`. Where single entries of a
+            ROI are hidden, they count in its scale no more than in what the encoder sees.
 
         Raises
         ------
@@ -283,7 +287,7 @@ class BrainSymphonyTransformer(
                 "modality='structural'. Fit it on time series."
             )
         predicted = reconstruct_like(
-            self._inference(), self._prepare(scans), check_mask(mask, scans), scans
+            self._inference(), self._prepare, check_mask(mask, scans), scans
         )
         if scans.form == "table":
             return pd.DataFrame({"timeseries": pd.Series(predicted, X.index, dtype=object)})

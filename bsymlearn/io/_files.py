@@ -15,6 +15,7 @@ from ._text import read_numeric_text
 
 TIMESERIES_SUFFIXES = (".tsv", ".csv", ".ptseries.nii", ".npy", ".txt", ".1D")
 CONNECTOME_SUFFIXES = (".csv", ".tsv", ".npy", ".mat", ".txt")
+_OF_A_RUN = ("sub", "ses", "task", "acq", "dir", "run")  # entities that images of it share
 
 
 def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | None]:
@@ -141,26 +142,39 @@ def read_repetition_time(path: str | PathLike[str]) -> float | None:
     """Read the repetition time in seconds of a time-series file, None where nothing tells it.
 
     The JSON sidecar (``RepetitionTime``, or the inverse of ``SamplingFrequency``) comes first,
-    then the header of a ``.ptseries.nii``.
+    then the header of a ``.ptseries.nii``, then the sidecars of images of the same run: XCP-D
+    writes ``"SamplingFrequency": "TR"`` for series, and the number beside the denoised image.
     """
     path = Path(path)
     suffix = next((s for s in TIMESERIES_SUFFIXES if path.name.endswith(s)), path.suffix)
     sidecar = path.with_name(path.name.removesuffix(suffix) + ".json")
-    if sidecar.is_file():
-        try:
-            fields = json.loads(sidecar.read_text(encoding="utf-8"))
-            if fields.get("RepetitionTime"):
-                return float(fields["RepetitionTime"])
-            if fields.get("SamplingFrequency"):
-                return 1.0 / float(fields["SamplingFrequency"])
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"The sidecar {sidecar} cannot be read ({error}); a JSON object with a numeric "
-                "RepetitionTime in seconds is expected. Repair or remove it."
-            ) from error
+    if sidecar.is_file() and (told := _read_sidecar(sidecar)) is not None:
+        return told
     if suffix == ".ptseries.nii" and path.is_file():
         series = _ptseries_axes(path)[1]
-        return float(series.step) if series.unit == "SECOND" and series.step > 0 else None
+        if series.unit == "SECOND" and series.step > 0:
+            return float(series.step)
+    run = [part for part in path.name.split("_") if part.partition("-")[0] in _OF_A_RUN]
+    images = path.parent.glob(f"{'_'.join(run)}_*bold.json") if run else ()
+    found = {told for image in sorted(images) if (told := _read_sidecar(image)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _read_sidecar(sidecar: Path) -> float | None:
+    """Read the repetition time from a JSON file, None where it has no number for it."""
+    try:
+        fields = json.loads(sidecar.read_text(encoding="utf-8"))
+        for name in ("RepetitionTime", "SamplingFrequency"):
+            value = fields.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+                return float(value) if name == "RepetitionTime" else 1.0 / float(value)
+        if "RepetitionTime" in fields:
+            raise ValueError(f"RepetitionTime is {fields['RepetitionTime']!r}")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"The sidecar {sidecar} cannot be read ({error}); a JSON object with a numeric "
+            "RepetitionTime in seconds is expected. Repair or remove it."
+        ) from error
     return None
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bsymlearn._validation import has_negative
+
 
 def scale_connectome(connectome: np.ndarray, signed: bool | None = None) -> np.ndarray:
     """Compress streamline counts to log10(1 + w), with a zero diagonal.
@@ -13,7 +15,7 @@ def scale_connectome(connectome: np.ndarray, signed: bool | None = None) -> np.n
         missing, stays.
     signed : bool, default=None
         Whether it is one of a signed kind, of which only the diagonal is set to 0. None: if it
-        has a negative weight.
+        has a negative weight, beyond a thousandth of the largest, which counts as rounding.
 
     Returns
     -------
@@ -27,8 +29,6 @@ def scale_connectome(connectome: np.ndarray, signed: bool | None = None) -> np.n
     """
     scaled = np.array(connectome, dtype=np.float64)
     np.fill_diagonal(scaled, 0.0)
-    if signed is None:
-        signed = bool(np.fmin.reduce(scaled, axis=None) < 0)
-    if not signed:
-        scaled = np.log10(1.0 + scaled)
+    if not (has_negative(scaled) if signed is None else signed):
+        scaled = np.log10(1.0 + np.maximum(scaled, 0.0))
     return scaled.astype(np.float32)

@@ -125,13 +125,14 @@ def n_timepoints(scan: PreparedScan) -> int:
 
 
 def usable_starts(scan: PreparedScan, time_steps: int) -> np.ndarray:
-    """List the start points of all windows of a scan that hold any data."""
+    """List the start points of the windows of a scan that hold half of what the fullest does."""
     starts = np.arange(max(n_timepoints(scan) - time_steps, 0) + 1)
     if scan.timeseries is None:
         return starts
     seen = np.isfinite(scan.timeseries).any(axis=1)  # (T,)
     before = np.concatenate([[0], seen.cumsum()])
-    return starts[before[np.minimum(starts + time_steps, len(seen))] > before[starts]]
+    n_seen = before[np.minimum(starts + time_steps, len(seen))] - before[starts]
+    return starts[2 * n_seen >= n_seen.max()]
 
 
 class RandomWindows(Dataset):
@@ -166,12 +167,12 @@ class RandomWindows(Dataset):
 
 
 def all_windows(scans: list[PreparedScan], time_steps: int) -> list[tuple[int, int]]:
-    """List (scan, start) of every window with data; a scan without a time series has one."""
+    """List (scan, start) of every usable window; a scan without a time series has one."""
     windows = []
     for owner, scan in enumerate(scans):
-        usable = set(usable_starts(scan, time_steps).tolist())
-        starts = window_starts(n_timepoints(scan), time_steps)
-        windows += [(owner, start) for start in starts if start in usable]
+        usable = usable_starts(scan, time_steps)
+        starts = np.intersect1d(usable, window_starts(n_timepoints(scan), time_steps))
+        windows += [(owner, int(start)) for start in (starts if len(starts) else usable[:1])]
     return windows
 
 

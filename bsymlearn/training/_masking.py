@@ -41,12 +41,13 @@ def hide_spans(valid: torch.Tensor, ratio: float, generator=None) -> torch.Tenso
 
     The span covers `ratio` of the scan's own length, its start is uniform.
     """
-    length = valid.any(dim=2).sum(dim=1)  # (B,)
+    seen = valid.any(dim=2)  # (B, T); gaps count in neither length nor place
+    length = seen.sum(dim=1)  # (B,)
     span = (ratio * length).round().clamp(min=1)
     start = torch.rand(len(valid), generator=generator).to(valid.device) * (length - span + 1)
-    time = torch.arange(valid.shape[1], device=valid.device)
+    place = seen.cumsum(dim=1) - 1  # (B, T), among the time points that are seen
     start = start.floor()[:, None]
-    inside = (time >= start) & (time < start + span[:, None])  # (B, T)
+    inside = (place >= start) & (place < start + span[:, None])  # (B, T)
     return inside[:, :, None] & valid
 
 

@@ -2,8 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
-from bsymlearn import BrainSymphonyTransformer, make_cohort
+from bsymlearn import (
+    BrainSymphonyClassifier,
+    BrainSymphonyRegressor,
+    BrainSymphonyTransformer,
+    make_cohort,
+)
 from bsymlearn.preprocessing import scale_connectome
 
 
@@ -71,3 +77,41 @@ def test_divergence_stops_with_what_to_do(tiny, series):
     model = BrainSymphonyTransformer(max_epochs=5, **tiny | {"lr": 1e6, "scaling": None})
     with pytest.raises(FloatingPointError, match="Lower lr"):
         model.fit([s * np.float32(1e18) for s in series])
+
+
+@pytest.mark.parametrize("cls", [BrainSymphonyClassifier, BrainSymphonyRegressor])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(tiny, series, cls):
+    y = np.arange(len(series)) % 2
+    model = cls(max_epochs=1, **tiny)
+    bad = np.full(len(series), np.nan)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(series, bad)
+    with pytest.raises(NotFittedError):
+        model.predict(series)
+    before, expected = dict(vars(model.fit(series, y))), model.predict(series)
+    for X, target in ((series, bad), (series[:1], y[:1])):
+        with pytest.raises(ValueError, match=r"NaN|1 sample"):
+            model.fit(X, target)
+        assert vars(model) == before
+    np.testing.assert_array_equal(model.predict(series), expected)
+
+
+def test_what_diverged_is_not_kept(tiny, series):
+    model = BrainSymphonyTransformer(max_epochs=1, **tiny).fit(series)
+    expected = model.transform(series)
+    model.set_params(lr=1e6, scaling=None, max_epochs=5)
+    with pytest.raises(FloatingPointError):
+        model.fit([s * np.float32(1e18) for s in series])
+    np.testing.assert_array_equal(model.transform(series), expected)
+
+
+def test_a_refit_without_training_has_no_net(tiny, series):
+    model = BrainSymphonyTransformer(max_epochs=1, **tiny).fit(series)
+    assert hasattr(model, "net_")
+    assert not hasattr(model.set_params(max_epochs=0).fit(series), "net_")
+
+
+def test_patience_needs_someone_to_hold_out(tiny, series):
+    model = BrainSymphonyTransformer(max_epochs=1, patience=1, **tiny)
+    with pytest.raises(ValueError, match=r"needs a participant .* belong to one. Set patience=None"):
+        model.fit(series, groups=["a"] * len(series))

@@ -36,3 +36,12 @@ def test_negative_weights_where_a_logarithm_was_learned(tiny, signed):
     further = structural(tiny, max_epochs=0, pretrained=model.module_)
     with pytest.raises(ValueError, match="negative weights"):
         further.fit(signed)
+
+
+def test_rounding_below_zero_is_zero(tiny, signed):
+    counts = np.abs(signed)
+    model = structural(tiny, max_epochs=0).fit(counts)
+    rounded = counts.copy()
+    rounded[1, 2, 3] = rounded[1, 3, 2] = -1e-6
+    zero = np.maximum(rounded, 0)
+    np.testing.assert_array_equal(model.transform(rounded), model.transform(zero))

@@ -43,10 +43,9 @@ def test_latents_of_one_modality_are_moved_to_where_fused_ones_lie(tiny, half_mi
     model = BrainSymphonyTransformer(readout=readout, max_epochs=1, **tiny).fit(half_missing)
     latents = mean_latents(model, half_missing)
     both = half_missing[["timeseries", "connectome"]].notna().all(axis=1)
-    fused = mean(latents.loc[both, "fused"])
+    fused, functional, structural = (mean(latents.loc[both, name]) for name in latents)
     no_connectome = half_missing["connectome"].isna()
     expected = latents["fused"].copy()
-    functional, structural = (mean(latents[n].dropna()) for n in ("functional", "structural"))
     for row in half_missing.index:
         if no_connectome[row]:
             expected[row] = latents.at[row, "functional"] - functional + fused
@@ -84,3 +83,17 @@ def test_complete_cohorts_need_no_shift(tiny, half_missing):
     )
     one = model.transform(complete.iloc[[0]].assign(connectome=None))
     assert np.isfinite(one).all()
+
+
+def test_what_tells_groups_apart_is_not_shifted_away(tiny, half_missing):
+    """The shift comes from scans with both: who lacks a connectome may differ otherwise, too."""
+    complete = half_missing[half_missing[["timeseries", "connectome"]].notna().all(axis=1)]
+    lacking = complete.assign(connectome=None, timeseries=list(complete["timeseries"])[::-1])
+    lacking["timeseries"] = [s[::-1].cumsum(axis=0) for s in lacking["timeseries"]]
+    table = pd.concat([complete, lacking])
+    model = BrainSymphonyTransformer(readout="flatten", max_epochs=1, **tiny).fit(table)
+    embedded = model.transform(table)
+    difference = embedded[: len(complete)].mean(axis=0) - embedded[len(complete) :].mean(axis=0)
+    latents = mean_latents(model, table)["functional"]
+    true = mean(latents.iloc[: len(complete)]) - mean(latents.iloc[len(complete) :])
+    np.testing.assert_allclose(difference, true.ravel(), atol=1e-5)

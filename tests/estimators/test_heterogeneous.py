@@ -173,6 +173,28 @@ def test_reconstructions_leave_out_what_X_lacks(functional, series, kept):
     np.testing.assert_array_equal(again, predicted)
 
 
+def test_hidden_time_points_come_through_neither_filter_nor_scale(functional, series):
+    model = BrainSymphonyTransformer(pretrained=functional.module_, t_r=1.0, max_epochs=0)
+    model.fit(series).set_params(t_r=None)
+    mask = np.zeros((45, 8), dtype=bool)
+    mask[20:30, :4] = True
+    for t_r in (1.0, 0.7, 2.5):
+        results = []
+        for value in (0.0, 1e4):
+            scan = np.resize(series[0], (45, 8)).copy()
+            scan[mask] += value
+            X = frame([scan], t_r=[t_r])
+            results.append(model.reconstruct(X, [mask])["timeseries"].iloc[0])
+        np.testing.assert_array_equal(*results)
+
+
+def test_nothing_is_learned_from_the_repetition_times_of_new_scans(functional, series):
+    X = frame(series[:3], t_r=[0.8, 2.0, 2.0])
+    with pytest.warns(UserWarning, match="fitted on scans that told none"):
+        together = functional.transform(X)
+    np.testing.assert_array_equal(together, functional.transform(series[:3]))
+
+
 # Names of ROIs
 
 
@@ -186,7 +208,7 @@ def test_arrays_are_matched_by_the_names_that_come_with_them(tiny, series):
         pretrained=model.module_, roi_names=names[::-1], max_epochs=0
     ).fit(reverse)
     np.testing.assert_array_equal(other.transform(reverse), expected)
-    with pytest.warns(UserWarning, match="knows the names.*Give roi_names="):
+    with pytest.warns(UserWarning, match=r"19 of 19 scans tell no names.*Give roi_names="):
         BrainSymphonyTransformer(pretrained=model.module_, max_epochs=0).fit(series)
 
 
@@ -200,6 +222,34 @@ def test_connectomes_without_names_follow_the_series_of_their_row(tiny, cohort):
     shuffled["timeseries"] = [s.iloc[:, order] for s in table["timeseries"]]
     shuffled["connectome"] = [c[np.ix_(order, order)] for c in table["connectome"]]
     np.testing.assert_array_equal(model.transform(shuffled), model.transform(table))
+
+
+def test_masks_and_reconstructions_are_in_the_order_of_X(tiny, series):
+    names, mask = list("abcdefgh"), np.arange(8) < 3
+    model = BrainSymphonyTransformer(roi_names=names, max_epochs=1, **tiny).fit(series)
+    expected = model.reconstruct(series[:2], mask)
+    order = np.random.default_rng(0).permutation(8)
+    frames = [pd.DataFrame(s[:, order], columns=np.array(names)[order]) for s in series[:2]]
+    for given, wanted in zip(model.reconstruct(frames, mask[order]), expected, strict=True):
+        np.testing.assert_array_equal(given, wanted[:, order])
+
+
+def test_no_order_is_learned_from_the_names_of_new_scans(functional, series):
+    names = list("abcdefgh")
+    frames = [pd.DataFrame(s, columns=names) for s in series[:3]]
+    np.testing.assert_array_equal(functional.transform(frames), functional.transform(series[:3]))
+    frames[1] = frames[1][names[::-1]]
+    with pytest.raises(ValueError, match=r"different orders.*fitted without names. Bring all"):
+        functional.transform(frames)
+
+
+def test_scans_without_names_among_others_are_a_warning(tiny, series):
+    frames = [pd.DataFrame(s, columns=list("abcdefgh")) for s in series]
+    with pytest.warns(UserWarning, match=r"1 of 19 scans tell no names.*others know them"):
+        BrainSymphonyTransformer(max_epochs=0, **tiny).fit([*frames[:-1], series[-1]])
+    twice = [pd.DataFrame(s, columns=list("aacdefgh")) for s in series]
+    with pytest.warns(UserWarning, match="several have the same"):
+        BrainSymphonyTransformer(max_epochs=0, **tiny).fit(twice)
 
 
 @pytest.mark.parametrize("names", [list("abcdefg"), list("aacdefgh")])

@@ -14,6 +14,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import Pipeline
+from sklearn.utils import compute_sample_weight
 
 from bsymlearn import BrainSymphonyClassifier, BrainSymphonyRegressor, BrainSymphonyTransformer
 from bsymlearn.estimators import _base
@@ -194,18 +195,38 @@ def test_nested_cross_validation_by_site_without_routing_is_a_loop(tiny, study):
     assert np.isfinite(scores).all()
 
 
-def test_class_weight_is_sample_weight(functional, series):
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 3}])
+def test_weights_are_repeats_whatever_classes_weigh(functional, series, class_weight):
+    y = (np.arange(len(series)) % 3 == 0).astype(int)
+    weight = np.random.default_rng(0).integers(0, 3, len(series))
+    weight[:4] = 1
+    repeats = np.repeat(np.arange(len(series)), weight)
+    model = BrainSymphonyClassifier(
+        pretrained=functional.module_, finetune="probe", class_weight=class_weight, random_state=0
+    )
+    piped = Pipeline([("keep", "passthrough"), ("model", model)])
+    weighted = clone(piped).fit(series, y, model__sample_weight=weight)
+    repeated = clone(piped).fit([series[i] for i in repeats], y[repeats])
+    np.testing.assert_allclose(
+        weighted.predict_proba(series), repeated.predict_proba(series), atol=1e-4
+    )
+
+
+def test_balanced_classes_are_those_of_scikit_learn(functional, series):
     y = np.arange(len(series)) % 3 == 0
     common = {"pretrained": functional.module_, "finetune": "probe", "random_state": 0}
-    balanced = BrainSymphonyClassifier(class_weight="balanced", **common)
-    piped = Pipeline([("keep", "passthrough"), ("model", balanced)]).fit(series, y)
-    ratio = (~y).sum() / y.sum()
-    by_dict = BrainSymphonyClassifier(class_weight={False: 1.0, True: ratio}, **common)
-    share = len(y) / 2 / (~y).sum()  # "balanced" in units of the larger class
-    scaled = BrainSymphonyClassifier(
-        class_weight={False: share, True: share * ratio}, **common
-    ).fit(series, y)
-    np.testing.assert_allclose(piped.predict_proba(series), scaled.predict_proba(series))
+    balanced = BrainSymphonyClassifier(class_weight="balanced", **common).fit(series, y)
+    weight = compute_sample_weight("balanced", y)
+    by_class = dict(zip(y.tolist(), weight.tolist(), strict=True))
+    by_dict = BrainSymphonyClassifier(class_weight=by_class, **common).fit(series, y)
+    np.testing.assert_allclose(balanced.predict_proba(series), by_dict.predict_proba(series))
     plain = BrainSymphonyClassifier(**common).fit(series, y)
-    assert piped.predict_proba(series)[:, 1].mean() > plain.predict_proba(series)[:, 1].mean()
-    assert by_dict.fit(series, y).predict_proba(series)[:, 1].mean() > 0.3
+    assert (balanced.predict_proba(series)[:, 1] > plain.predict_proba(series)[:, 1]).all()
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "groups"])
+def test_metadata_in_another_order_is_an_error(tiny, study, name):
+    table, y = study
+    values = pd.Series(np.arange(1.0, 17.0), index=table.index)[::-1]
+    with pytest.raises(ValueError, match=rf"{name} has the rows of X in another order"):
+        BrainSymphonyClassifier(**tiny).fit(table, y, **{name: values})

@@ -140,3 +140,20 @@ def test_repetition_time_without_or_with_broken_sidecar(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ValueError, match=r"sidecar .* cannot be read"):
         read_repetition_time(tmp_path / "x.tsv")
+
+
+def test_repetition_time_of_xcp_d(tmp_path):
+    """Its sidecars of series name no number; that of the denoised image of the run does."""
+    run = "sub-1_task-rest_run-1"
+    series = tmp_path / f"{run}_space-MNI_seg-A_stat-mean_timeseries.tsv"
+    sidecar = series.with_suffix(".json")
+    sidecar.write_text(json.dumps({"SamplingFrequency": "TR", "Sources": []}))
+    assert read_repetition_time(series) is None
+    image = tmp_path / f"{run}_space-MNI_desc-denoised_bold.json"
+    image.write_text(json.dumps({"RepetitionTime": 3, "TaskName": "rest"}))
+    (tmp_path / "sub-1_task-rest_run-10_space-MNI_desc-denoised_bold.json").write_text(
+        json.dumps({"RepetitionTime": 2})
+    )
+    assert read_repetition_time(series) == 3.0
+    image.with_name(f"{run}_space-T1w_bold.json").write_text(json.dumps({"RepetitionTime": 1}))
+    assert read_repetition_time(series) is None  # of two, neither is believed

@@ -79,3 +79,19 @@ def test_sampled_times_are_distinct_and_valid_ones_first(valid):
     assert all(len(set(row.tolist())) == 12 for row in drawn.flatten(0, 1))
     assert (drawn[:, 1] < 12).all()  # the short scan: all of its times, none of the padding
     assert len(set(drawn[:, 0].flatten().tolist())) == 20
+
+
+def test_spans_pass_over_gaps():
+    valid = torch.zeros(2, 40, 3, dtype=torch.bool)
+    valid[0, 25:] = True  # the first volumes are censored
+    valid[1, ::2] = True  # every second one
+    times = valid.any(dim=2)
+    found = torch.zeros_like(times)
+    for seed in range(200):
+        hidden = hide_spans(valid, 0.4, seeded(seed)).any(dim=2)
+        assert hidden.sum(dim=1).tolist() == [6, 8]
+        for row in range(2):  # contiguous among what is seen
+            places = (times[row].cumsum(0) - 1)[hidden[row]]
+            assert (places.diff() == 1).all()
+        found |= hidden
+    assert torch.equal(found, times)

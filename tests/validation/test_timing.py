@@ -38,6 +38,7 @@ def test_repetition_times_come_from_the_sidecars_of_paths(tmp_path):
     found = check_scans(table(timeseries=paths))
     assert found.t_r == [0.72, 0.72, 2.0] and found.encoder_t_r == 0.72
     assert check_scans(table(timeseries=paths, t_r=[2.0] * 3)).t_r == [2.0] * 3
+    assert check_scans(table(timeseries=paths, t_r=[3.0, None, np.nan])).t_r == [3.0, 0.72, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,7 @@ def test_masks_are_read_from_outliers_files(tmp_path):
         (np.arange(31), "31 indices from 0 to 30"),
         (np.array([-1, 3]), "indices from -1"),
         (np.array([3, 3, 4]), "3 indices"),
+        (np.array([7, 2, 5]), "3 indices"),
         (np.r_[np.arange(29), 10**12], "30 indices from 0 to 1000000000000"),
         (np.ones((30, 2), dtype=bool), r"shape \(30, 2\)"),
         (np.ones(30), "float64"),
