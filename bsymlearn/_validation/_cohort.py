@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bsymlearn._validation._scans import Scans
 
 _OTHER_ATLAS = (
-    "For another atlas, give pretrained=bsymlearn.adapt_parcellation(encoder, overlap), with the "
+    "For another atlas, fit with pretrained=bsymlearn.adapt_parcellation(encoder, overlap), with the "
     "overlap of the new ROIs with the encoder's (see preprocessing.parcellation_overlap)."
 )
 _UNITS_FACTOR = 50  # the logarithm lowers the largest count of a tractogram by more than that
@@ -94,8 +94,9 @@ def check_n_rois(
     if n_rois is not None and any(n != n_rois for n in given):
         wrong = next(n for n in given if n != n_rois)
         source = "was fitted with" if fitted else "has a pretrained encoder of"
-        remedy = TRANSPOSE if fitted else f"{_OTHER_ATLAS} {TRANSPOSE}"
-        raise ValueError(f"X has {wrong} ROIs, but {estimator} {source} {n_rois}. {remedy}")
+        raise ValueError(
+            f"X has {wrong} ROIs, but {estimator} {source} {n_rois}. {TRANSPOSE} {_OTHER_ATLAS}"
+        )
     if len(set(given)) > 1:
         counts = sorted(set(given))
         lengths = {s.shape[0] for s in series if s is not None}
@@ -126,6 +127,22 @@ def complete_names(
         second_name = second or given or first
         completed.append((None if s is None else first_name, None if c is None else second_name))
     return completed
+
+
+def warn_of_moved(names: list, connectomes: list, order: list, labels: list[str]) -> None:
+    """Warn of connectomes without names that were moved with the series of their row."""
+    moved = [
+        label
+        for label, (_, own), c, position in zip(labels, names, connectomes, order, strict=True)
+        if position is not None and c is not None and own is None
+    ]
+    if moved:
+        warnings.warn(
+            f"{len(moved)} connectomes without names, that of {moved[0]} first, were reordered "
+            "like the series of their row, whose names are in another order. Check that they share "
+            "it, or name the ROIs of connectomes as well.",
+            stacklevel=3,
+        )
 
 
 def find_reference(

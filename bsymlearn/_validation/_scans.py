@@ -15,6 +15,7 @@ from bsymlearn._validation._cohort import (
     complete_names,
     find_reference,
     match_names,
+    warn_of_moved,
 )
 from bsymlearn._validation._forms import COLUMNS
 from bsymlearn._validation._timing import check_repetition_times, mask_volumes
@@ -153,12 +154,15 @@ def check_scans(
     pairs = zip(cells.connectomes, labels, strict=True)
     connectomes = [check_connectome(c, label, allow_nan=masks) for c, label in pairs]
     found = check_n_rois(series, connectomes, labels, n_rois, estimator, fitted)
-    names = complete_names(_names_in_use(cells, modality), series, connectomes, roi_names, found)
+    own_names = _names_in_use(cells, modality)
+    names = complete_names(own_names, series, connectomes, roi_names, found)
     reference = find_reference(names, encoder_names, fitted, estimator)
     order: list = [None] * len(labels)
     if reference is not None and len(reference) == found:
         pretrained = encoder_names is not None and not fitted
         order = match_names(series, connectomes, names, labels, reference, pretrained)
+        if roi_names is None:
+            warn_of_moved(own_names, connectomes, order, labels)
     if not univariate:
         check_is_no_connectome([s for s in series if s is not None])
         # With the right number of ROIs only a square scan can still be transposed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from os.path import abspath
@@ -17,9 +18,10 @@ from ._bids import (
     masks_of,
     one_per_scan,
 )
-from ._files import read_connectome, read_repetition_time, read_timeseries
+from ._files import read_repetition_time
+from ._load import load_cells
 from ._mat import connectome_cell
-from ._outliers import check_masks, read_sample_mask
+from ._outliers import check_masks
 from ._participants import attach_participants, find_participants, index_scans, read_table
 from ._paths import MODALITIES, read_paths
 
@@ -50,8 +52,9 @@ def read_cohort(
         The parcellation (the entity ``seg-`` or ``atlas-`` of file names, upper and lower case
         alike). Needed where there are several.
     load : bool, default=False
-        Put arrays instead of paths into the cells. Paths keep the table small, and parallel
-        workers light.
+        Put arrays instead of paths into the cells, with ROIs in one order where files name them;
+        ``table.attrs["roi_names"]`` tells it. Paths keep the table small, and parallel workers
+        light.
     filters : mapping, optional
         Wanted values of further BIDS entities, as ``{"task": "rest", "space": "fsLR"}``; a value
         may be a list, or None where the entity is to be absent. Modalities whose files never
@@ -135,7 +138,7 @@ def read_cohort(
         table = _read_derivatives(path, tsv, atlas, filters or {}, connectome_key, censor)
     if censor:
         check_masks(table, path)
-    return _load(table, atlas) if load else table
+    return load_cells(table, atlas) if load else table
 
 
 def _read_derivatives(
@@ -158,6 +161,7 @@ def _read_derivatives(
     outliers = [f for f in files if f.modality == "sample_mask"]
     files, atlas = choose_atlas([f for f in files if f.modality in MODALITIES], atlas)
     series = one_per_scan((f for f in files if f.modality == "timeseries"), SCAN_ENTITIES)
+    _warn_of_combined_runs(series)
     masks = masks_of(series, outliers)
     connectomes = {
         key: connectome_cell(file.path, atlas, connectome_key)
@@ -184,6 +188,19 @@ def _read_derivatives(
     return attach_participants(index_scans(table.dropna(axis=1, how="all"), index), participants)
 
 
+def _warn_of_combined_runs(series: Mapping[tuple[str | None, ...], object]) -> None:
+    """Warn where a scan without a run stands beside its runs, which XCP-D has joined in it."""
+    joined = {key for key in series if key[-1] is None}
+    twice = {key[0] for key in series if key[-1] is not None and (*key[:-1], None) in joined}
+    if twice:
+        warnings.warn(
+            f"{len(twice)} participants, {sorted(map(str, twice))[0]} among them, have series with "
+            "and without a run, so the same volumes may count twice. Keep one kind by "
+            'filters={"run": None} or filters={"run": ["1", "2"]}.',
+            stacklevel=4,
+        )
+
+
 def _connectome_of(
     scan: tuple[str | None, ...], connectomes: Mapping[tuple[str | None, ...], str]
 ) -> tuple[str | None, ...] | None:
@@ -195,18 +212,3 @@ def _connectome_of(
     sessions = [key for key in connectomes if key[0] == scan[0]]
     # Without a session in the series' names, only a single diffusion session is unambiguous.
     return sessions[0] if scan[1] is None and len(sessions) == 1 else None
-
-
-def _load(table: pd.DataFrame, atlas: str | None) -> pd.DataFrame:
-    """Replace paths by arrays."""
-    readers = {
-        "timeseries": lambda cell: read_timeseries(cell)[0],
-        "connectome": lambda cell: read_connectome(cell, atlas=atlas)[0],
-        "sample_mask": read_sample_mask,
-    }
-    for name in table.columns.intersection(list(readers)):
-        cells = pd.Series(index=table.index, dtype=object)
-        for i, cell in enumerate(table[name]):
-            cells.iat[i] = readers[name](cell) if isinstance(cell, str) else None
-        table[name] = cells
-    return table

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from numbers import Real
+from os import PathLike
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 _REACH = 2.0  # in widths: a weight there is 2**-16 of the largest
@@ -15,10 +17,10 @@ def parcellation_overlap(labels: Any, reference: Any) -> np.ndarray:
 
     Parameters
     ----------
-    labels, reference : integer array-likes of one shape
+    labels, reference : integer array-likes of one shape, images, or paths to images
         Label images (or surfaces) of the new parcellation and of the one that an encoder was
         pretrained on, 0 outside all ROIs. Both on one grid: resample one of them by nearest
-        neighbour where they are not.
+        neighbour (`nilearn.image.resample_to_img`) where they are not.
 
     Returns
     -------
@@ -29,7 +31,8 @@ def parcellation_overlap(labels: Any, reference: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the shapes differ, labels are no whole numbers or negative, or there is no ROI.
+        If the shapes or affines differ, labels are no whole numbers or negative, or there is no
+        ROI.
 
     See Also
     --------
@@ -43,6 +46,13 @@ def parcellation_overlap(labels: Any, reference: Any) -> np.ndarray:
     >>> parcellation_overlap([0, 1, 1, 1, 5, 5], [7, 7, 7, 8, 8, 8]).tolist()
     [[2, 1], [0, 2]]
     """
+    labels, reference = _load_image(labels), _load_image(reference)
+    affines = [image.affine for image in (labels, reference) if hasattr(image, "affine")]
+    if len(affines) == 2 and not np.allclose(affines[0], affines[1], atol=1e-3):
+        raise ValueError(
+            "labels and reference are images on different grids: their affines differ. Resample "
+            "one of them to the grid of the other, by nearest neighbour."
+        )
     new, old = _read_labels(labels, "labels"), _read_labels(reference, "reference")
     if new.shape != old.shape:
         raise ValueError(
@@ -69,10 +79,8 @@ def coordinate_overlap(coordinates: Any, reference: Any, fwhm: float = 16.0) -> 
     reference : array-like of shape (n_rois_reference, 3)
         Centroids of the parcellation that an encoder was pretrained on.
     fwhm : float, default=16.0
-        Full width at half maximum in mm, to be about the diameter of a ROI. With parcels drawn
-        around the MNI centroids of four published atlases of 160 to 450 ROIs (every voxel of grey
-        matter to the nearest), shares from 16 mm were closest to those from voxels out of widths
-        from 4 to 28 mm. Take about 20 where an atlas has 100 ROIs, 14 where one has 800.
+        Full width at half maximum in mm. About the diameter of a ROI: 16 mm suits atlases of a few
+        hundred ROIs, larger ROIs ask for more.
 
     Returns
     -------
@@ -112,9 +120,14 @@ def coordinate_overlap(coordinates: Any, reference: Any, fwhm: float = 16.0) -> 
     return np.where(distance <= _REACH * fwhm, weights, 0.0)
 
 
+def _load_image(labels):
+    """Load an image from a path; all else as it is."""
+    return nib.load(labels) if isinstance(labels, str | PathLike) else labels
+
+
 def _read_labels(labels, name):
     """Check a label image; gives int64. Whole floats pass, as images are often read so."""
-    array = np.asarray(labels)
+    array = np.asarray(getattr(labels, "dataobj", labels))
     if array.dtype.kind not in "biuf" or not np.array_equal(array, np.round(array)):
         raise ValueError(
             f"{name} has values of type {array.dtype} that are no whole numbers, but each ROI is "

@@ -113,5 +113,7 @@ def test_a_refit_without_training_has_no_net(tiny, series):
 
 def test_patience_needs_someone_to_hold_out(tiny, series):
     model = BrainSymphonyTransformer(max_epochs=1, patience=1, **tiny)
-    with pytest.raises(ValueError, match=r"needs a participant .* belong to one. Set patience=None"):
+    with pytest.raises(
+        ValueError, match=r"needs a participant .* belong to one. Set patience=None"
+    ):
         model.fit(series, groups=["a"] * len(series))

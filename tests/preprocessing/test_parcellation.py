@@ -1,3 +1,4 @@
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -104,3 +105,18 @@ def test_the_default_width_gives_nearly_the_shares_of_voxels():
     assert distance(coordinate_overlap(new, old)) < 0.15
     assert distance(coordinate_overlap(new, old)) < distance(coordinate_overlap(new, old, 8))
     assert distance(coordinate_overlap(new, old)) < distance(coordinate_overlap(new, old, 32))
+
+
+def test_images_and_their_paths(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 4, (5, 6, 7)).astype(np.int16) for _ in range(2)]
+    expected = parcellation_overlap(*arrays)
+    images = [nib.Nifti1Image(array, np.diag([2, 2, 2, 1])) for array in arrays]
+    np.testing.assert_array_equal(parcellation_overlap(*images), expected)
+    paths = [tmp_path / f"{name}.nii.gz" for name in "ab"]
+    for image, path in zip(images, paths, strict=True):
+        nib.save(image, path)
+    np.testing.assert_array_equal(parcellation_overlap(str(paths[0]), paths[1]), expected)
+    other = nib.Nifti1Image(arrays[1], np.diag([3, 3, 3, 1]))
+    with pytest.raises(ValueError, match=r"different grids.*Resample"):
+        parcellation_overlap(images[0], other)
