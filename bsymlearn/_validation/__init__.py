@@ -1,6 +1,6 @@
 """The one gate for X: every accepted form becomes `Scans`, everything else an error."""
 
-from bsymlearn._validation._arrays import largest_weight, usable_rois
+from bsymlearn._validation._arrays import is_signed, largest_weight, usable_rois
 from bsymlearn._validation._cohort import check_connectome_units, check_groups
 from bsymlearn._validation._forms import (
     COLUMNS,
@@ -11,6 +11,7 @@ from bsymlearn._validation._forms import (
     is_univariate,
     modality_columns,
 )
+from bsymlearn._validation._remedies import remedied
 from bsymlearn._validation._scans import Scans, check_scans
 from bsymlearn._validation._timing import same_t_r
 
@@ -23,10 +24,12 @@ __all__ = [
     "check_is_no_scan",
     "check_is_numeric",
     "check_scans",
+    "is_signed",
     "is_table",
     "is_univariate",
     "largest_weight",
     "modality_columns",
+    "remedied",
     "same_t_r",
     "usable_rois",
 ]

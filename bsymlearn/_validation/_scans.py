@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bsymlearn._validation._arrays import check_connectome, check_series, check_usable
+from bsymlearn._validation._arrays import (
+    check_connectome,
+    check_finite,
+    check_series,
+    check_usable,
+)
+from bsymlearn._validation._axes import check_axis_order, check_is_no_connectome
 from bsymlearn._validation._cells import Cells, collect
 from bsymlearn._validation._cohort import (
-    check_axis_order,
-    check_is_no_connectome,
     check_n_rois,
     complete_names,
     match_names,
+    usual_names,
     warn_of_no_names,
 )
 from bsymlearn._validation._forms import COLUMNS
-from bsymlearn._validation._timing import check_repetition_times, mask_volumes
+from bsymlearn._validation._timing import check_repetition_times, kept_volumes, mask_volumes
 
 
 @dataclass
@@ -141,9 +146,11 @@ def check_scans(
     masks = missing_values == "mask"
     series, rows = [], []
     for given, sample_mask, label in zip(cells.timeseries, cells.sample_masks, labels, strict=True):
-        scan, places = check_series(given, label, univariate=univariate, allow_nan=masks), None
+        scan, places = check_series(given, label, univariate=univariate), None
         if scan is not None:
-            scan, places = mask_volumes(scan, sample_mask, label)
+            kept = kept_volumes(sample_mask, len(scan), label)
+            check_finite(scan, label, "time series", allow_nan=masks, kept=kept)
+            scan, places = mask_volumes(scan, kept)
             check_usable(scan, label, univariate=univariate)
         series.append(scan)
         rows.append(places)
@@ -153,7 +160,7 @@ def check_scans(
     names = complete_names(_names_in_use(cells, modality), series, connectomes, roi_names, found)
     if encoder_names is not None and not fitted:
         warn_of_no_names(names, estimator)
-    reference = encoder_names or next((own for pair in names for own in pair if own), None)
+    reference = encoder_names or usual_names(names)
     if reference is not None and len(reference) == found:
         match_names(series, connectomes, names, labels, reference)
     else:

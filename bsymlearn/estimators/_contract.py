@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bsymlearn._validation import Scans, check_connectome_units, largest_weight
+from bsymlearn._validation import Scans, check_connectome_units, is_signed, largest_weight, remedied
 from bsymlearn.checkpoints import load_checkpoint
 from bsymlearn.encoders import BrainSymphony, EncoderConfig
 
@@ -38,7 +38,7 @@ def encoder_config(estimator: Any, scans: Scans) -> EncoderConfig:
     sizes = {name: getattr(estimator, name) for name in SIZES}
     sizes |= {"n_rois": scans.n_rois, "modules": PARTS[scans.modality]}
     if estimator.gradients is not None:
-        sizes |= {"positions": "gradient", "n_gradients": np.shape(estimator.gradients)[-1]}
+        sizes |= {"positions": "gradient", "n_gradients": _read(estimator.gradients).shape[-1]}
     extra = dict(estimator.encoder or {})
     doubled = sorted(set(extra) & set(SIZES))
     if doubled:
@@ -114,15 +114,17 @@ def check_units(contract: dict[str, Any], scans: Scans, estimator: str) -> None:
     """Refuse connectomes in units other than the contract's."""
     if contract.get("largest_weight") is not None:
         check_connectome_units(scans, contract["largest_weight"], estimator)
-    if contract.get("connectome_scaling") is not None:
-        return
-    top = max((largest_weight(c) for c in scans.connectomes if c is not None), default=0.0)
-    if top > _MAX_CONNECTOME_WEIGHT:
-        raise ValueError(
-            f"Connectomes have weights up to {top:.4g}, but weights beyond "
-            f"{_MAX_CONNECTOME_WEIGHT:.0f} saturate the signed attention. Leave "
-            "connectome_scaling='log10', or scale them yourself."
-        )
+    scaled = contract.get("connectome_scaling") is not None
+    for label, connectome in zip(scans.labels, scans.connectomes, strict=True):
+        if connectome is None or (scaled and not is_signed(connectome)):
+            continue
+        top = largest_weight(connectome)
+        if top > _MAX_CONNECTOME_WEIGHT:
+            raise ValueError(
+                f"The connectome of {label} has weights up to {top:.4g}, but weights beyond "
+                f"{_MAX_CONNECTOME_WEIGHT:.0f} saturate the signed attention. Leave "
+                "connectome_scaling='log10' where none is negative; scale signed ones yourself."
+            )
 
 
 def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | None:
@@ -135,7 +137,7 @@ def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | Non
             f"gradients is None, but the encoder has gradient positions: give gradients= {shape}, "
             "(n_rois, n_gradients)."
         )
-    gradients = np.asarray(gradients, dtype=np.float32)
+    gradients = _read(gradients)
     if gradients.shape != shape:
         raise ValueError(
             f"gradients has shape {gradients.shape}, but X has {shape[0]} ROIs and the encoder "
@@ -147,6 +149,14 @@ def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | Non
             "gradients. Replace them by NaN."
         )
     return torch.from_numpy(gradients)
+
+
+def _read(gradients):
+    """Read gradients as float32."""
+    with remedied("gradients are no numbers. Give an array of floats, (n_rois, n_gradients)."):
+        if np.iscomplexobj(gradients):
+            raise TypeError("Complex data not supported.")
+        return np.asarray(gradients, dtype=np.float32)
 
 
 def pick_device(device: str) -> str:

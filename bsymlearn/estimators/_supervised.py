@@ -12,7 +12,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from bsymlearn._validation import is_table
+from bsymlearn._validation import is_table, remedied
 from bsymlearn.estimators._base import BrainSymphonyEstimator
 from bsymlearn.estimators._finetuning import (
     FineTuning,
@@ -55,9 +55,10 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
         _check_order(X, y)
         scans = self._start(X, groups)
         target, implied_weight = self._targets(y, len(scans))
-        sample_weight = _check_sample_weight(
-            sample_weight, np.empty((len(scans), 1)), dtype=np.float64, ensure_non_negative=True
-        )
+        with remedied("Give sample_weight as one finite number for each row of X, or None."):
+            sample_weight = _check_sample_weight(
+                sample_weight, np.empty((len(scans), 1)), dtype=np.float64, ensure_non_negative=True
+            )
         weight = sample_weight * implied_weight
         self._check_weight(target, weight)
         prepared = self._prepare(scans)

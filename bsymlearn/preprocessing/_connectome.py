@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bsymlearn._validation import is_signed
+
 
 def scale_connectome(connectome: np.ndarray) -> np.ndarray:
     """Compress streamline counts to log10(1 + w), with a zero diagonal.
@@ -24,6 +26,6 @@ def scale_connectome(connectome: np.ndarray) -> np.ndarray:
     """
     scaled = np.array(connectome, dtype=np.float64)
     np.fill_diagonal(scaled, 0.0)
-    if np.fmin.reduce(scaled, axis=None) >= 0:
+    if not is_signed(scaled):
         scaled = np.log10(1.0 + scaled)
     return scaled.astype(np.float32)

@@ -19,6 +19,13 @@ def test_raw_counts_without_scaling():
     raises(ValueError, "saturate", model.fit, connectomes())
 
 
+def test_signed_connectomes_stay_unscaled_so_they_may_not_be_large():
+    signed = connectomes()
+    signed[1, 0, 2] = signed[1, 2, 0] = -5
+    model = BrainSymphonyTransformer("structural", **TINY)
+    raises(ValueError, "sample 1 has weights up to .*saturate", model.fit, signed)
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
 from bsymlearn import BrainSymphonyClassifier, BrainSymphonyTransformer
+from bsymlearn._validation import check_scans
 from tests.validation.cohorts import TINY, but_one, counts, scans, smooth, spoilt, table
 from tests.validation.messages import raises
 
@@ -17,6 +19,16 @@ BAD_AT_FIT = {
         lambda: but_one(scans(), smooth().astype(str).astype(object) + "x"),
         ValueError,
         "no number",
+    ),
+    "masked array": (
+        lambda: but_one(scans(), np.ma.masked_greater(smooth(), 0.5)),
+        ValueError,
+        "sample 1.*mask would be lost",
+    ),
+    "dates": (
+        lambda: but_one(scans(), np.full((30, 9), "2020", dtype="M8[Y]")),
+        ValueError,
+        "sample 1.*no numbers",
     ),
     "1-D in a cell": (lambda: table(timeseries=[np.ones(9)] * 4), ValueError, r"\(9,\).*2-D"),
     "ragged cell": (
@@ -51,3 +63,12 @@ BAD_AT_FIT = {
 def test_bad_arrays_are_refused_before_training(case, estimator):
     make, error, words = BAD_AT_FIT[case]
     raises(error, words, estimator(**TINY).fit, make(), [0, 1, 0, 1])
+
+
+def test_missing_values_of_pandas_are_missing():
+    frame = pd.DataFrame(smooth()).astype("Float64")
+    frame.iloc[3, 2] = pd.NA
+    X = but_one(scans(), frame)
+    raises(ValueError, r"sample 1.*1 values that are NaN, the first at \(3, 2\)", check_scans, X)
+    found = check_scans(X, missing_values="mask").timeseries[1]
+    assert np.argwhere(np.isnan(found)).tolist() == [[3, 2]]

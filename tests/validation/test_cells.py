@@ -55,6 +55,14 @@ def test_a_column_that_looks_like_scans_but_is_not_read_is_named():
         check_scans(misspelt)
 
 
+def test_names_of_columns_that_are_not_read_are_free():
+    other = pd.DataFrame([[1.0, 2.0, 3.0]] * 4, columns=["age", "age", 7], index=table().index)
+    found = check_scans(pd.concat([table(), other], axis=1))
+    assert found.modality == "multimodal"
+    twice = pd.concat([table(), table()[["timeseries"]]], axis=1)
+    raises(ValueError, "2 columns 'timeseries'", check_scans, twice)
+
+
 @pytest.mark.parametrize("place", ["index", "column", "level"])
 def test_participants_are_known_by_their_name(place):
     ids = [50952, 50953, 50952, 50953]

@@ -106,6 +106,17 @@ def test_volumes_that_a_series_has_lost_come_back_empty(as_indices):
         np.testing.assert_array_equal(rows, np.flatnonzero(kept))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_censored_need_not_be_finite(value):
+    spoilt = series(seed=1)
+    spoilt[~KEPT] = value
+    cells = [series(), spoilt, series(seed=2)]
+    found = check_scans(table(timeseries=cells, sample_mask=[None, KEPT, None]))
+    np.testing.assert_array_equal(found.timeseries[1][KEPT], spoilt[KEPT])
+    with pytest.raises(ValueError, match=r"sub-b.*contains"):
+        check_scans(table(timeseries=cells))
+
+
 def test_masks_are_read_from_outliers_files(tmp_path):
     path = tmp_path / "sub-b_outliers.tsv"
     path.write_text("framewise_displacement\n" + "\n".join(map(str, (~KEPT).astype(int))) + "\n")
