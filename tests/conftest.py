@@ -19,3 +19,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set BSYMLEARN_DATA to their folder")
     return folder.resolve()
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Let anything that trains fail: what is refused must be refused before."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError("training started")
+
+    monkeypatch.setattr("bsymlearn.estimators._base.pretrain", fail)
+    monkeypatch.setattr("bsymlearn.estimators._supervised.train", fail)

@@ -15,6 +15,7 @@ from bsymlearn._validation._forms import (
     is_univariate,
     modality_columns,
 )
+from bsymlearn._validation._remedies import remedied
 from bsymlearn._validation._scans import Scans, check_scans
 from bsymlearn._validation._timing import same_t_r
 
@@ -33,6 +34,7 @@ __all__ = [
     "is_univariate",
     "largest_weight",
     "modality_columns",
+    "remedied",
     "same_t_r",
     "usable_rois",
 ]

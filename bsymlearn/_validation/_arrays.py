@@ -6,8 +6,9 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-_ROUNDING = 1e-3  # of the largest weight
+_ROUNDING = 1e-6  # of the largest weight
 
 TRANSPOSE = (
     "Samples are (n_timepoints, n_rois); transpose them if yours are (n_rois, n_timepoints)."
@@ -46,13 +47,11 @@ def has_negative(connectome: np.ndarray) -> bool:
     return bool(lowest < -_ROUNDING * largest_weight(connectome))
 
 
-def check_series(
-    series: Any, label: str, *, univariate: bool = False, allow_nan: bool = False
-) -> np.ndarray | None:
-    """Check one time series; gives float32 of shape (n_timepoints, n_rois)."""
+def check_series(series: Any, label: str, *, univariate: bool = False) -> np.ndarray | None:
+    """Check the shape of one time series; gives float32 of shape (n_timepoints, n_rois)."""
     if series is None:
         return None
-    series = _as_float(series, label, "time series", allow_nan)
+    series = _as_float(series, label, "time series")
     if univariate:
         if series.shape[0] < 2:
             # The first words are those that scikit-learn uses, and looks for in its checks.
@@ -85,7 +84,8 @@ def check_connectome(connectome: Any, label: str, *, allow_nan: bool = False) ->
     """Check one connectome; gives float32 of shape (n_rois, n_rois)."""
     if connectome is None:
         return None
-    connectome = _as_float(connectome, label, "connectome", allow_nan)
+    connectome = _as_float(connectome, label, "connectome")
+    check_finite(connectome, label, "connectome", allow_nan=allow_nan)
     n_rows, n_columns = connectome.shape
     if n_rows != n_columns or n_rows == 0:
         raise ValueError(
@@ -107,7 +107,29 @@ def check_connectome(connectome: Any, label: str, *, allow_nan: bool = False) ->
     return connectome
 
 
-def _as_float(array, label, what, allow_nan):
+def check_finite(
+    array: np.ndarray,
+    label: str,
+    what: str,
+    *,
+    allow_nan: bool,
+    kept: np.ndarray | None = None,
+) -> None:
+    """Refuse infinite values, and NaN unless it is allowed, in the rows that are kept."""
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+    if kept is not None and len(kept) == len(array):
+        bad &= kept[:, None]
+    if bad.any():
+        kind = "NaN" if np.isnan(array[bad]).any() else "infinite"
+        raise ValueError(
+            f"The {what} of {label} contains {int(bad.sum())} values that are {kind}, the first "
+            f"at {tuple(int(i) for i in np.argwhere(bad)[0])}, but must be finite. Interpolate or "
+            "drop them, set nan_policy='omit' to mask NaN, or set a ROI without signal to a "
+            "constant: constant ROIs are masked."
+        )
+
+
+def _as_float(array, label, what):
     if isinstance(array, str | PathLike):
         raise TypeError(
             f"The {what} of {label} is a string, not an array. Paths are read from a DataFrame's "
@@ -117,11 +139,17 @@ def _as_float(array, label, what, allow_nan):
         raise TypeError(
             f"The {what} of {label} is sparse, but must be a dense array. Give its .toarray()."
         )
+    if np.ma.is_masked(array):
+        raise ValueError(
+            f"The {what} of {label} is a masked array, whose mask would be lost. Give its "
+            ".filled(numpy.nan), and set nan_policy='omit'."
+        )
     try:
         array = np.asarray(array)
-    except ValueError as error:  # rows of different lengths
+    except (ValueError, RuntimeError) as error:  # ragged lists; tensors with gradients
         raise ValueError(
-            f"The {what} of {label} is a list that is no array ({error}). Give a 2-D array."
+            f"The {what} of {label} is a {type(array).__name__} that is no array ({error}). Give "
+            "a 2-D array."
         ) from error
     if np.iscomplexobj(array):
         raise ValueError(
@@ -129,9 +157,13 @@ def _as_float(array, label, what, allow_nan):
             "(the modulus or the real part)."
         )
     try:
-        with np.errstate(over="ignore"):  # what overflows is reported as infinite below
+        if array.dtype.kind in "mMV":
+            raise TypeError("dates, durations or records")
+        if array.dtype == object:  # None and pandas.NA are missing, too
+            array = np.where(pd.isna(array), np.nan, array)
+        with np.errstate(over="ignore"):  # what overflows is reported as infinite
             array = array.astype(np.float32, copy=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"The {what} of {label} has values of type {array.dtype} that are no numbers "
             f"({error}). Give an array of floats."
@@ -141,14 +173,5 @@ def _as_float(array, label, what, allow_nan):
             f"The {what} of {label} has shape {array.shape}, but must be 2-D: "
             "(n_timepoints, n_rois) for time series, (n_rois, n_rois) for connectomes. Reshape it; "
             "one ROI is (n_timepoints, 1)."
-        )
-    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
-    if bad.any():
-        kind = "NaN" if np.isnan(array[bad]).any() else "infinite"
-        raise ValueError(
-            f"The {what} of {label} contains {int(bad.sum())} values that are {kind}, the first "
-            f"at {tuple(int(i) for i in np.argwhere(bad)[0])}, but must be finite. Interpolate or "
-            "drop them, set nan_policy='omit' to mask NaN, or set a ROI without signal to a "
-            "constant: constant ROIs are masked."
         )
     return array

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bsymlearn._validation._forms import COLUMNS, is_table, is_univariate, modality_columns
+from bsymlearn._validation._forms import READ, is_table, is_univariate, modality_columns
 from bsymlearn._validation._timing import read_t_r
 from bsymlearn.io import (
     read_connectome,
@@ -106,12 +106,10 @@ def _collect_table(X, modality):
             cells.sample_masks = _read_column(masks, labels, _read_mask, "sample_mask")[0]
         told = list(X["t_r"]) if "t_r" in X.columns else absent
         cells.t_r = [read_t_r(time, label) for time, label in zip(told, labels, strict=True)]
-        cells.t_r = [
-            read_repetition_time(cell)
-            if time is None and isinstance(cell, str | PathLike)
-            else time
-            for time, cell in zip(cells.t_r, X["timeseries"], strict=True)
-        ]
+        for i, cell in enumerate(X["timeseries"]):
+            if cells.t_r[i] is None and isinstance(cell, str | PathLike):
+                told = _read_file(cell, labels[i], read_repetition_time)
+                cells.t_r[i] = read_t_r(told, labels[i])
     return cells
 
 
@@ -122,7 +120,7 @@ def _read_mask(path):
 def _participants(X):
     """Tell whose each row is: by "participant_id", else by text or several levels in the index."""
     if "participant_id" in X.index.names:
-        return list(X.index.get_level_values("participant_id"))
+        return list(X.index.get_level_values(X.index.names.index("participant_id")))
     if "participant_id" in X.columns:
         return list(X["participant_id"])
     if X.index.nlevels > 1 or not pd.api.types.is_integer_dtype(X.index):
@@ -132,8 +130,9 @@ def _participants(X):
 
 def _warn_of_unread(X):
     """Warn of columns that hold matrices under a name that is not read."""
-    for name in X.columns.difference([*COLUMNS, "sample_mask"]):
-        cells = X[name].dropna() if X[name].dtype == object else []
+    for i, name in enumerate(X.columns):  # by number: names may repeat
+        column = X.iloc[:, i]
+        cells = column.dropna() if name not in READ and column.dtype == object else []
         if len(cells) and getattr(cells.iloc[0], "ndim", 0) == 2:
             warnings.warn(
                 f"The column {name!r} holds arrays, but only 'timeseries' and 'connectome' are "
@@ -159,8 +158,15 @@ def _read_file(path, label, read):
         raise ValueError(f"The cell of {label} is empty text. Give a path, or None.")
     try:
         return read(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(f"{label}: {error}") from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{label}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+    except OSError as error:
+        raise ValueError(
+            f"{label}: the file cannot be read ({error}). Check that you may read it, and that it "
+            "is whole."
+        ) from error
 
 
 def _read_column(

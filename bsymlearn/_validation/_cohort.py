@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
     from bsymlearn._validation._scans import Scans
 
 _OTHER_ATLAS = (
-    "For another atlas, fit with pretrained=bsymlearn.adapt_parcellation(encoder, overlap), with the "
-    "overlap of the new ROIs with the encoder's (see preprocessing.parcellation_overlap)."
+    "For another atlas, fit with pretrained=bsymlearn.adapt_parcellation(encoder, overlap), with "
+    "the overlap of the new ROIs with the encoder's (see preprocessing.parcellation_overlap)."
 )
 _UNITS_FACTOR = 50  # the logarithm lowers the largest count of a tractogram by more than that
-_AXIS_MARGIN = 0.3
-_SHORTEST_AXIS = 8
 
 
 def check_connectome_units(scans: Scans, largest: float, estimator: str) -> None:
@@ -38,16 +37,25 @@ def check_connectome_units(scans: Scans, largest: float, estimator: str) -> None
     ValueError
         If the largest weight of a connectome is more than 50 times larger or smaller.
     """
-    for label, connectome in zip(scans.labels, scans.connectomes, strict=True):
-        if connectome is None:
-            continue
-        top = largest_weight(connectome)
-        if top and not largest / _UNITS_FACTOR <= top <= largest * _UNITS_FACTOR:
-            raise ValueError(
-                f"The connectome of {label} has weights up to {top:.4g}, but {estimator} learned "
-                f"from connectomes with weights up to {largest:.4g}. Give connectomes in the same "
-                "units: all raw counts, or all scaled ones (log10(1 + count), say)."
-            )
+    pairs = zip(scans.labels, scans.connectomes, strict=True)
+    tops = {label: top for label, c in pairs if c is not None and (top := largest_weight(c))}
+    wrong = [
+        label
+        for label, top in tops.items()
+        if not largest / _UNITS_FACTOR <= top <= largest * _UNITS_FACTOR
+    ]
+    if not wrong:
+        return
+    label, state = wrong[0], f"{estimator} learned from connectomes with weights up to"
+    if largest == max(tops.values()):  # of these scans themselves: the odd one out is to blame
+        state = "those of the others go up to"
+        if 2 * len(wrong) >= len(tops):
+            label, largest = max(tops, key=lambda name: tops[name]), tops[wrong[0]]
+    raise ValueError(
+        f"The connectome of {label} has weights up to {tops[label]:.4g}, but {state} "
+        f"{largest:.4g}. Give connectomes in the same units: all raw counts, or all scaled ones "
+        "(log10(1 + count), say)."
+    )
 
 
 def check_is_unsigned(scans: Scans, estimator: str) -> None:
@@ -63,14 +71,25 @@ def check_is_unsigned(scans: Scans, estimator: str) -> None:
 
 def check_groups(groups: Any, scans: Scans) -> list:
     """Check that there is a group for each row; by default its participant."""
-    if groups is None:
-        return scans.groups
-    if np.ndim(groups) != 1 or len(groups) != len(scans):
+    if groups is not None:
+        try:
+            state, shape = f"has shape {np.shape(groups)}", np.shape(groups)
+        except ValueError:
+            state, shape = "is a ragged list", None
+        if shape != (len(scans),):
+            raise ValueError(
+                f"groups {state}, but X has {len(scans)} rows. Give one group (the participant, "
+                "say) for each row, in the same order."
+            )
+    found = scans.groups if groups is None else list(groups)
+    try:
+        set(found)
+    except TypeError as error:
         raise ValueError(
-            f"groups has shape {np.shape(groups)}, but X has {len(scans)} rows. Give one group "
-            "(the participant, say) for each row, in the same order."
-        )
-    return list(groups)
+            f"Groups, or participants, are no plain values ({error}), so they cannot be told "
+            "apart. Give one text or number for each row."
+        ) from error
+    return found
 
 
 def check_n_rois(
@@ -89,32 +108,38 @@ def check_n_rois(
                 f"connectome of {c.shape[0]}, but both must come from the same atlas, in the same "
                 f"order. {TRANSPOSE}"
             )
-    given = [s.shape[1] for s in series if s is not None]
-    given += [c.shape[0] for c in connectomes if c is not None]
-    if n_rois is not None and any(n != n_rois for n in given):
-        wrong = next(n for n in given if n != n_rois)
+    pairs = zip(series, connectomes, strict=True)
+    given = [c.shape[0] if s is None else s.shape[1] for s, c in pairs]
+    usual = Counter(given).most_common(1)[0][0] if n_rois is None else n_rois
+    wrong = next((i for i, n in enumerate(given) if n != usual), None)
+    if wrong is None:
+        return usual
+    if n_rois is not None:
         source = "was fitted with" if fitted else "has a pretrained encoder of"
         raise ValueError(
-            f"X has {wrong} ROIs, but {estimator} {source} {n_rois}. {TRANSPOSE} {_OTHER_ATLAS}"
+            f"X has {given[wrong]} ROIs in {labels[wrong]}, but {estimator} {source} {n_rois}. "
+            f"{TRANSPOSE} {_OTHER_ATLAS}"
         )
-    if len(set(given)) > 1:
-        counts = sorted(set(given))
-        lengths = {s.shape[0] for s in series if s is not None}
-        guess = (
-            " All have the same first axis, so they look transposed." if len(lengths) == 1 else ""
-        )
-        raise ValueError(
-            f"Scans differ in their number of ROIs: {counts[:5]}"
-            f"{' …' if len(counts) > 5 else ''}, but all must have the same.{guess} {TRANSPOSE}"
-        )
-    return given[0]
+    counts = sorted(set(given))
+    lengths = {s.shape[0] for s in series if s is not None}
+    guess = " All have the same first axis, so they look transposed." if len(lengths) == 1 else ""
+    raise ValueError(
+        f"Scans differ in their number of ROIs: {counts[:5]}{' …' if len(counts) > 5 else ''} "
+        f"({given[wrong]} in {labels[wrong]}), but all must have the same.{guess} {TRANSPOSE}"
+    )
 
 
 def complete_names(
     names: list, series: list, connectomes: list, roi_names: Sequence[str] | None, n_rois: int
 ) -> list:
     """Name the ROIs of arrays that carry no names: by `roi_names`, or by the row's other array."""
-    given = None if roi_names is None else [str(name) for name in roi_names]
+    listed = [] if roi_names is None else list(roi_names)
+    if isinstance(roi_names, Set | Mapping) or not all(map(np.isscalar, listed)):
+        raise ValueError(
+            f"roi_names is a {type(roi_names).__name__}, but must be a list of texts. Give one "
+            "name for each ROI of X, in its order."
+        )
+    given = None if roi_names is None else [str(name) for name in listed]
     if given is not None and (len(given) != n_rois or len(set(given)) != n_rois):
         raise ValueError(
             f"roi_names has {len(given)} names, {len(set(given))} of them different, but X has "
@@ -150,11 +175,13 @@ def find_reference(
 ) -> list[str] | None:
     """Find the order of ROIs that scans are brought into; None: all are taken as they are.
 
-    It is the encoder's, or that of the first scan of `fit` with names. A fitted encoder without
-    names learns none from new scans.
+    It is the encoder's, or in `fit` that of the names that most arrays have, as the first of them
+    has it. A fitted encoder without names learns none from new scans.
     """
     known = [own for pair in names for own in pair if own]
-    reference = encoder_names or (known[0] if known else None)
+    counts = Counter(frozenset(own) for own in known)
+    usual = max(known, key=lambda own: counts[frozenset(own)], default=None)
+    reference = encoder_names or usual
     if reference is None:
         return None
     if encoder_names is None and fitted:
@@ -163,13 +190,6 @@ def find_reference(
                 f"The scans of X name their ROIs in different orders, but {estimator} was fitted "
                 "without names. Bring all scans into the order of those of fit, or fit with names."
             )
-        return None
-    if len(set(reference)) < len(reference):
-        warnings.warn(
-            "ROIs are not matched by name, because several have the same. Give each ROI a name "
-            "of its own.",
-            stacklevel=3,
-        )
         return None
     n_silent = sum(not any(pair) for pair in names)
     if n_silent:
@@ -198,10 +218,17 @@ def match_names(
         Which column of its series each ROI of a row comes from; None where it has not moved.
     """
     order: list = [None] * len(labels)
+    twice = sorted({name for name in reference if reference.count(name) > 1})
     for i, own_names in enumerate(names):
         for kind, own in enumerate(own_names):
             if own is None or own == reference:
                 continue
+            if twice:  # names that are not unique cannot identify a ROI
+                raise ValueError(
+                    f"{labels[i]} names its ROIs otherwise than the other scans, or the encoder, "
+                    f"and these have several {twice[0]!r}, so they cannot be matched. Give each "
+                    "ROI a name of its own, or all scans in one order, without names."
+                )
             if set(own) != set(reference):
                 alien = sorted(set(own) - set(reference)) or sorted(set(reference) - set(own))
                 if pretrained:
@@ -222,51 +249,3 @@ def match_names(
             elif kind == 1 and connectomes[i] is not None:
                 connectomes[i] = connectomes[i][np.ix_(position, position)]
     return order
-
-
-def check_axis_order(series: list[np.ndarray]) -> None:
-    """Refuse scans whose second axis is the smooth one: BOLD is smooth in time.
-
-    In all real scans tried, the lag-1 autocorrelation along time exceeds the one along the
-    list of ROIs; the other way round by a wide margin, the axes are swapped.
-    """
-    some = [s for s in series[:20] if min(s.shape) >= _SHORTEST_AXIS]
-    if not some:
-        return
-    along_time = np.median([_lag_one(s) for s in some])
-    along_rois = np.median([_lag_one(s.T) for s in some])
-    if along_rois - along_time > _AXIS_MARGIN:
-        raise ValueError(
-            f"The time series look transposed: neighbours along axis 1 correlate with "
-            f"{along_rois:.2f}, along axis 0 with {along_time:.2f}, but BOLD is smooth in time. "
-            f"Shape of the first: {some[0].shape}. {TRANSPOSE}"
-        )
-
-
-def check_is_no_connectome(series: list[np.ndarray]) -> None:
-    """Refuse time series that all are square and symmetric: they are connectomes."""
-
-    def symmetric(s):
-        return s.shape[0] == s.shape[1] > 2 and np.array_equal(s, s.T, equal_nan=True)
-
-    if series and all(symmetric(s) for s in series):
-        raise ValueError(
-            f"The time series are square and symmetric, shape {series[0].shape}, so they look like "
-            "connectomes. Set modality='structural', or put them in the column 'connectome' of a "
-            "DataFrame."
-        )
-
-
-def _lag_one(series):
-    """Mean lag-1 autocorrelation along the first axis, over what is not missing."""
-    known = np.isfinite(series)
-    count = np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, series, 0.0)
-    centred = np.where(known, series - filled.sum(axis=0) / count, 0.0)
-    power = (centred**2).sum(axis=0) / count
-    usable = power > 0
-    if not usable.any():
-        return 0.0
-    n_pairs = np.maximum((known[1:] & known[:-1]).sum(axis=0), 1)
-    lagged = (centred[1:] * centred[:-1]).sum(axis=0) / n_pairs
-    return float((lagged[usable] / power[usable]).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from os import PathLike
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 MODALITIES = ("functional", "structural", "multimodal")
 COLUMNS = {"timeseries": "functional", "connectome": "structural"}
+READ = (*COLUMNS, "sample_mask", "t_r", "participant_id")
 
 
 def is_table(X: Any) -> bool:
@@ -30,6 +32,17 @@ def is_univariate(X: Any) -> bool:
 
 def modality_columns(X: pd.DataFrame, modality: str) -> list[str]:
     """List the columns of a table that a modality reads; "auto" reads all that are there."""
+    if X.columns.nlevels > 1:
+        raise ValueError(
+            f"The columns of X have {X.columns.nlevels} levels, but single names are expected. "
+            "Give one level: X.droplevel(1, axis=1), say."
+        )
+    twice = sorted({name for name in X.columns[X.columns.duplicated()] if name in READ})
+    if twice:
+        raise ValueError(
+            f"X has {list(X.columns).count(twice[0])} columns {twice[0]!r}, but one is expected. "
+            "Rename or drop the others."
+        )
     wanted = [name for name, kind in COLUMNS.items() if modality in ("auto", "multimodal", kind)]
     return [name for name in wanted if name in X.columns]
 
@@ -37,7 +50,7 @@ def modality_columns(X: pd.DataFrame, modality: str) -> list[str]:
 def check_is_numeric(X: Any) -> None:
     """Refuse what is no collection of scans and no 2-D numbers, where scikit-learn is terse."""
     if isinstance(X, pd.DataFrame):
-        other = [str(name) for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
+        other = [str(name) for name, column in X.items() if not _holds_numbers(column)]
         if other:
             raise ValueError(
                 f"X is a DataFrame without a column 'timeseries' or 'connectome', and its columns "
@@ -71,6 +84,13 @@ def check_is_numeric(X: Any) -> None:
         _check_is_no_list_of_other(list(X))
 
 
+def _holds_numbers(column):
+    """Tell whether a column of a DataFrame is numeric, if only by what its objects are."""
+    if column.dtype != object:
+        return pd.api.types.is_numeric_dtype(column)
+    return all(isinstance(value, Number | np.bool_) for value in column)
+
+
 def _holds_arrays(X):
     """Tell whether X is a 2-D array with arrays or paths in it."""
     cells = X.ravel()[:100] if isinstance(X, np.ndarray) and X.dtype == object else ()
@@ -88,20 +108,20 @@ def _check_is_no_list_of_other(items):
             f"X is a list of strings or paths, the first {str(items[0])!r}, but paths are read "
             "from a DataFrame: give pandas.DataFrame({'timeseries': X})."
         )
-    shapes = {np.shape(item) for item in items if hasattr(item, "shape")}
     n_arrays = sum(hasattr(item, "shape") for item in items)
-    if n_arrays == len(items) and len(shapes) > 1:
+    if n_arrays == len(items) and len({np.shape(item) for item in items}) > 1:
+        i = next(i for i, item in enumerate(items) if getattr(item, "ndim", None) != 2)
         raise ValueError(
-            f"The elements of X have shapes {sorted(shapes, key=str)[:4]}, but each must be one "
-            "scan, a 2-D array (n_timepoints, n_rois). Give a series of one ROI the shape "
-            "(n_timepoints, 1)."
+            f"sample {i} of X is a {type(items[i]).__name__} of shape {np.shape(items[i])}, but "
+            "each must be one scan, a 2-D array (n_timepoints, n_rois). Give a series of one ROI "
+            "the shape (n_timepoints, 1)."
         )
     if 0 < n_arrays < len(items):
-        other = next(item for item in items if not hasattr(item, "shape"))
+        i = next(i for i, item in enumerate(items) if not hasattr(item, "shape"))
         raise TypeError(
-            f"X holds a {type(other).__name__} among arrays, but each element must be one scan, a "
-            "2-D array (n_timepoints, n_rois). Missing scans have a place only in a DataFrame, as "
-            "None in its column 'timeseries'; otherwise drop them."
+            f"X holds a {type(items[i]).__name__} among arrays, sample {i}, but each element must "
+            "be one scan, a 2-D array (n_timepoints, n_rois). Missing scans have a place only in a "
+            "DataFrame, as None in its column 'timeseries'; otherwise drop them."
         )
 
 

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bsymlearn._validation._arrays import check_connectome, check_series, check_usable
+from bsymlearn._validation._arrays import (
+    check_connectome,
+    check_finite,
+    check_series,
+    check_usable,
+)
+from bsymlearn._validation._axes import check_axis_order, check_is_no_connectome
 from bsymlearn._validation._cells import Cells, collect
 from bsymlearn._validation._cohort import (
-    check_axis_order,
-    check_is_no_connectome,
     check_n_rois,
     complete_names,
     find_reference,
@@ -18,7 +22,7 @@ from bsymlearn._validation._cohort import (
     warn_of_moved,
 )
 from bsymlearn._validation._forms import COLUMNS
-from bsymlearn._validation._timing import check_repetition_times, mask_volumes
+from bsymlearn._validation._timing import check_repetition_times, kept_volumes, mask_volumes
 
 
 @dataclass
@@ -145,9 +149,11 @@ def check_scans(
     masks = nan_policy == "omit"
     series, rows = [], []
     for given, sample_mask, label in zip(cells.timeseries, cells.sample_masks, labels, strict=True):
-        scan, places = check_series(given, label, univariate=univariate, allow_nan=masks), None
+        scan, places = check_series(given, label, univariate=univariate), None
         if scan is not None:
-            scan, places = mask_volumes(scan, sample_mask, label)
+            kept = kept_volumes(sample_mask, len(scan), label)
+            check_finite(scan, label, "time series", allow_nan=masks, kept=kept)
+            scan, places = mask_volumes(scan, kept)
             check_usable(scan, label, univariate=univariate)
         series.append(scan)
         rows.append(places)

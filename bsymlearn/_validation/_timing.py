@@ -24,8 +24,8 @@ def read_t_r(value: Any, label: str) -> float | None:
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return None
     try:
-        seconds = float(value)
-    except (TypeError, ValueError):
+        seconds = np.nan if isinstance(value, bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
         seconds = np.nan
     if not 0 < seconds <= _SLOWEST:
         raise ValueError(
@@ -66,7 +66,11 @@ def check_repetition_times(
     encoder_t_r : float or None
         None where nothing tells any.
     """
-    t_r = read_t_r(t_r, "X")
+    t_r = None if t_r is None else float(t_r)
+    if t_r is not None and t_r > _SLOWEST:
+        raise ValueError(
+            f"t_r={t_r:g} s, but up to {_SLOWEST:.0f} s are expected. Give seconds (2.0, not 2000)."
+        )
     rows = [i for i, s in enumerate(series) if s is not None]
     other = next((own[i] for i in rows if t_r and not same_t_r(own[i], t_r)), None)
     if other is not None:
@@ -114,18 +118,44 @@ def check_repetition_times(
     return times, encoder_t_r
 
 
+def kept_volumes(sample_mask: Any, n_timepoints: int, label: str) -> np.ndarray | None:
+    """Read which volumes of a scan are kept.
+
+    Parameters
+    ----------
+    sample_mask : ndarray of shape (n_volumes,) of bool, or of int, or None
+        True for volumes that are kept, or their indices, as nilearn has it. It may be longer
+        than the series, if that has lost the censored volumes.
+    n_timepoints : int
+        Of the series.
+    label : str
+
+    Returns
+    -------
+    kept : ndarray of shape (n_volumes,), bool, or None
+        None where there is no mask.
+    """
+    if sample_mask is None:
+        return None
+    kept = _read_mask(sample_mask, n_timepoints, label)
+    if kept.sum() < 2:
+        raise ValueError(
+            f"The sample_mask of {label} keeps {int(kept.sum())} of {len(kept)} volumes, but at "
+            "least 2 are needed. Drop the row, or set the cell to None to keep all volumes."
+        )
+    return kept
+
+
 def mask_volumes(
-    series: np.ndarray, sample_mask: Any, label: str
+    series: np.ndarray, kept: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Empty the censored volumes of a scan: NaN is what does not count.
 
     Parameters
     ----------
     series : ndarray of shape (n_timepoints, n_rois)
-    sample_mask : ndarray of shape (n_volumes,) of bool, or of int, or None
-        True for volumes that are kept, or their indices, as nilearn has it. It may be longer
-        than the series, if that has lost the censored volumes; they are put back, empty.
-    label : str
+        It may have lost the censored volumes; they are put back, empty.
+    kept : ndarray of shape (n_volumes,), bool, or None
 
     Returns
     -------
@@ -134,14 +164,8 @@ def mask_volumes(
     rows : ndarray of int, or None
         Where the given time points are in it; None if they are all there is.
     """
-    if sample_mask is None:
+    if kept is None:
         return series, None
-    kept = _kept_volumes(sample_mask, len(series), label)
-    if kept.sum() < 2:
-        raise ValueError(
-            f"The sample_mask of {label} keeps {int(kept.sum())} of {len(kept)} volumes, but at "
-            "least 2 are needed. Drop the row, or set the cell to None to keep all volumes."
-        )
     if len(kept) == len(series):
         return np.where(kept[:, None], series, np.float32(np.nan)), None
     rows = np.flatnonzero(kept)
@@ -150,9 +174,12 @@ def mask_volumes(
     return whole, rows
 
 
-def _kept_volumes(sample_mask, n_timepoints, label):
+def _read_mask(sample_mask, n_timepoints, label):
     """Read a sample mask as bool, (n_volumes,)."""
-    mask = np.asarray(sample_mask)
+    try:
+        mask = np.asarray(sample_mask)
+    except ValueError:  # a ragged list
+        mask = np.asarray(sample_mask, dtype=object)
     if mask.ndim == 1 and mask.dtype == bool:
         if len(mask) == n_timepoints or mask.sum() == n_timepoints:
             return mask

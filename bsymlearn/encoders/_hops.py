@@ -45,18 +45,25 @@ def laplacian_positions(connectome: Tensor) -> Tensor:
     Those with the largest eigenvalues, in ascending order, the entry with the largest absolute
     value positive; zero columns first where there are fewer than 30 ROIs.
     """
+    # One by one: products of a batch round by place in it, and where ROIs are alike (several
+    # without any edge) the last bit decides which of equally good eigenvectors come out.
+    return torch.stack([_positions(one) for one in connectome])  # (B, R, 30)
+
+
+def _positions(connectome: Tensor) -> Tensor:
+    """Return eigenvectors (R, 30) for one connectome (R, R)."""
     # Double precision, since arccos is steep where rows are alike; neither it nor eigh is on mps.
     device = "cpu" if connectome.device.type == "mps" else connectome.device
-    rows = connectome.to(device, torch.float64)
+    rows = connectome.to(device, torch.float64, copy=True)  # as rounding depends on alignment
     norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     rows = rows / norm.clamp_min(torch.finfo(rows.dtype).tiny)
-    cosine = (rows @ rows.transpose(1, 2)).clamp(-1.0, 1.0)  # (B, R, R)
+    cosine = (rows @ rows.T).clamp(-1.0, 1.0)  # (R, R)
     similarity = 1.0 - cosine.arccos() / math.pi
-    scale = similarity.sum(dim=-1).clamp_min(1e-10).rsqrt()  # (B, R)
-    normalised = scale[:, :, None] * similarity * scale[:, None, :]
-    identity = torch.eye(rows.shape[-1], dtype=rows.dtype, device=device)
-    vectors = torch.linalg.eigh(identity - normalised).eigenvectors[..., -N_EIGENVECTORS:]
-    largest = vectors.abs().argmax(dim=1, keepdim=True)
-    vectors = vectors * vectors.gather(1, largest).sign()
-    missing = N_EIGENVECTORS - vectors.shape[-1]
-    return torch.nn.functional.pad(vectors, (missing, 0)).to(connectome)  # (B, R, 30)
+    scale = similarity.sum(dim=-1).clamp_min(1e-10).rsqrt()  # (R,)
+    normalised = scale[:, None] * similarity * scale
+    identity = torch.eye(len(rows), dtype=rows.dtype, device=device)
+    vectors = torch.linalg.eigh(identity - normalised).eigenvectors[:, -N_EIGENVECTORS:]
+    largest = vectors.abs().argmax(dim=0, keepdim=True)
+    vectors = vectors * vectors.gather(0, largest).sign()
+    missing = N_EIGENVECTORS - vectors.shape[1]
+    return torch.nn.functional.pad(vectors, (missing, 0)).to(connectome)

@@ -26,6 +26,7 @@ from bsymlearn._validation import (
     is_table,
     is_univariate,
     modality_columns,
+    remedied,
 )
 from bsymlearn.encoders import BrainSymphony
 from bsymlearn.estimators._contract import (
@@ -44,6 +45,12 @@ from bsymlearn.estimators._pickling import pack, unpack
 from bsymlearn.estimators._readouts import READOUTS
 from bsymlearn.estimators._splits import split_participants
 from bsymlearn.training import RECIPES, PreparedScan, TrainingSettings, prepare_scans, pretrain
+
+_HOW_TO_GIVE_X = (
+    "X was read as 2-D numbers, a univariate series in each row. Give such an array, or scans as a "
+    "list of arrays (n_timepoints, n_rois), or as a DataFrame with a column 'timeseries' or "
+    "'connectome'."
+)
 
 
 class BrainSymphonyEstimator(BaseEstimator):
@@ -108,7 +115,7 @@ class BrainSymphonyEstimator(BaseEstimator):
         """Pass X through the gate, and record what scikit-learn records."""
         if is_table(X):
             columns = modality_columns(X, self.modality)
-            validate_data(self, X[columns] if columns else X, skip_check_array=True)
+            validate_data(self, X[columns], skip_check_array=True)
         elif is_univariate(X):
             check_is_numeric(X)
             X = self._check_univariate(X, reset=True)
@@ -132,8 +139,9 @@ class BrainSymphonyEstimator(BaseEstimator):
         return scans
 
     def _check_univariate(self, X: Any, reset: bool) -> np.ndarray:
-        finite = "allow-nan" if self.nan_policy == "omit" else True
-        return validate_data(self, X, dtype=np.float32, ensure_all_finite=finite, reset=reset)
+        # Values that are not finite are for the gate, which names their row.
+        with np.errstate(over="ignore"), remedied(_HOW_TO_GIVE_X):
+            return validate_data(self, X, dtype=np.float32, ensure_all_finite=False, reset=reset)
 
     def _check_scans(self, X: Any, encoder: BrainSymphony | None, **options: Any) -> Scans:
         if encoder is not None:

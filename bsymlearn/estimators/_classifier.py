@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, column_or_1d
 
+from bsymlearn._validation import remedied
 from bsymlearn.estimators._supervised import SupervisedBrainSymphony
 
 
@@ -256,15 +257,17 @@ class BrainSymphonyClassifier(ClassifierMixin, SupervisedBrainSymphony):
                 "BrainSymphonyClassifier requires y to be passed, but the target y is None. Give "
                 "the class of each scan."
             )
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
+        with remedied("Give y as one class for each row of X; drop rows whose class is unknown."):
+            y = column_or_1d(y, warn=True)
+            assert_all_finite(y, input_name="y")
+            check_classification_targets(y)
+            classes, codes = np.unique(y, return_inverse=True)
         if len(y) != len(sample_weight):
             raise ValueError(
                 f"X has {len(sample_weight)} rows, but y has {len(y)}: inconsistent numbers. Give "
                 "one label a scan, in the same order."
             )
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = classes
         if len(self.classes_) < 2:
             raise ValueError(
                 f"Classifier can't train when only one class is present: y holds only "

@@ -14,6 +14,7 @@ from bsymlearn._validation import (
     check_is_unsigned,
     has_negative,
     largest_weight,
+    remedied,
 )
 from bsymlearn.checkpoints import load_checkpoint
 from bsymlearn.encoders import BrainSymphony, EncoderConfig
@@ -44,7 +45,7 @@ def encoder_config(estimator: Any, scans: Scans) -> EncoderConfig:
     sizes = {name: getattr(estimator, name) for name in SIZES}
     sizes |= {"n_rois": scans.n_rois, "modules": PARTS[scans.modality]}
     if estimator.gradients is not None:
-        sizes |= {"positions": "gradient", "n_gradients": np.shape(estimator.gradients)[-1]}
+        sizes |= {"positions": "gradient", "n_gradients": _read(estimator.gradients).shape[-1]}
     extra = dict(estimator.encoder or {})
     doubled = sorted(set(extra) & set(SIZES))
     if doubled:
@@ -127,17 +128,18 @@ def check_units(contract: dict[str, Any], scans: Scans, estimator: str) -> None:
     """Refuse connectomes in units other than the contract's."""
     if contract.get("largest_weight") is not None:
         check_connectome_units(scans, contract["largest_weight"], estimator)
-    if contract.get("connectome_scaling") is not None:
-        if contract.get("connectome_signed") is False:
-            check_is_unsigned(scans, estimator)
+    scaled = contract.get("connectome_scaling") is not None
+    if scaled and not contract.get("connectome_signed"):
+        check_is_unsigned(scans, estimator)
         return
-    top = max((largest_weight(c) for c in scans.connectomes if c is not None), default=0.0)
-    if top > _MAX_CONNECTOME_WEIGHT:
-        raise ValueError(
-            f"Connectomes have weights up to {top:.4g}, but weights beyond "
-            f"{_MAX_CONNECTOME_WEIGHT:.0f} saturate the signed attention. Leave "
-            "connectome_scaling='log10', or scale them yourself."
-        )
+    for label, connectome in zip(scans.labels, scans.connectomes, strict=True):
+        top = 0.0 if connectome is None else largest_weight(connectome)
+        if top > _MAX_CONNECTOME_WEIGHT:
+            raise ValueError(
+                f"The connectome of {label} has weights up to {top:.4g}, but weights beyond "
+                f"{_MAX_CONNECTOME_WEIGHT:.0f} saturate the signed attention. Leave "
+                "connectome_scaling='log10' where none is negative; scale signed ones yourself."
+            )
 
 
 def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | None:
@@ -150,7 +152,7 @@ def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | Non
             f"gradients is None, but the encoder has gradient positions: give gradients= {shape}, "
             "(n_rois, n_gradients)."
         )
-    gradients = np.asarray(gradients, dtype=np.float32)
+    gradients = _read(gradients)
     if gradients.shape != shape:
         raise ValueError(
             f"gradients has shape {gradients.shape}, but X has {shape[0]} ROIs and the encoder "
@@ -162,6 +164,14 @@ def check_gradients(gradients: Any, config: EncoderConfig) -> torch.Tensor | Non
             "gradients. Replace them by NaN."
         )
     return torch.from_numpy(gradients)
+
+
+def _read(gradients):
+    """Read gradients as float32."""
+    with remedied("gradients are no numbers. Give an array of floats, (n_rois, n_gradients)."):
+        if np.iscomplexobj(gradients):
+            raise TypeError("Complex data not supported.")
+        return np.asarray(gradients, dtype=np.float32)
 
 
 def pick_device(device: str) -> str:

@@ -9,7 +9,10 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import _check_y
 
+from bsymlearn._validation import remedied
 from bsymlearn.estimators._supervised import SupervisedBrainSymphony
+
+_HOW_TO_GIVE_Y = "Give y as one number for each row of X; drop rows whose y is unknown."
 
 
 def squared_error(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -245,12 +248,15 @@ class BrainSymphonyRegressor(RegressorMixin, SupervisedBrainSymphony):
                 "BrainSymphonyRegressor requires y to be passed, but the target y is None. Give a "
                 "number for each scan."
             )
-        if pd.api.types.infer_dtype(np.asarray(y), skipna=True) == "string":
+        with remedied(_HOW_TO_GIVE_Y):
+            kind = pd.api.types.infer_dtype(np.asarray(y), skipna=True)
+        if kind in ("string", "datetime64", "timedelta64"):
             raise ValueError(
-                "y holds text, but BrainSymphonyRegressor predicts numbers. Give numbers, or use "
-                "BrainSymphonyClassifier for classes."
+                f"y holds {'text' if kind == 'string' else 'dates'}, but BrainSymphonyRegressor "
+                "predicts numbers. Give numbers, or use BrainSymphonyClassifier for classes."
             )
-        y = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
+        with remedied(_HOW_TO_GIVE_Y):
+            y = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
         if len(y) != len(sample_weight):
             raise ValueError(
                 f"X has {len(sample_weight)} rows, but y has {len(y)}: inconsistent numbers. Give "

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from bsymlearn._validation import is_table
+from bsymlearn._validation import is_table, remedied
 from bsymlearn.estimators._base import BrainSymphonyEstimator
 from bsymlearn.estimators._finetuning import (
     FineTuning,
@@ -157,9 +157,10 @@ class SupervisedBrainSymphony(BrainSymphonyEstimator):
 
 def _check_weight(sample_weight, n_scans):
     """Give a weight a scan, of which at least one is positive."""
-    weight = _check_sample_weight(
-        sample_weight, np.empty((n_scans, 1)), dtype=np.float64, ensure_non_negative=True
-    )
+    with remedied("Give sample_weight as one finite number for each row of X, or None."):
+        weight = _check_sample_weight(
+            sample_weight, np.empty((n_scans, 1)), dtype=np.float64, ensure_non_negative=True
+        )
     if not weight.any():
         raise ValueError(
             "sample_weight is 0 for all scans, but at least one must weigh something. Give "

@@ -181,8 +181,12 @@ def _read_sidecar(sidecar: Path) -> float | None:
 def existing_file(path: str | PathLike[str], what: str) -> Path:
     """Return the path if it is a file."""
     path = Path(path)
-    if not path.is_file():
-        state = "is a directory" if path.is_dir() else "does not exist"
+    try:
+        found, folder = path.is_file(), path.is_dir()
+    except OSError:  # the name is too long, since it is none but the data themselves, say
+        found = folder = False
+    if not found:
+        state = "is a directory" if folder else "does not exist"
         raise FileNotFoundError(
             f"{path} {state}; a {what} file was looked for. Check the path (relative paths start "
             f"at the current directory, {Path.cwd()})."
@@ -248,4 +252,5 @@ def _real_matrix(values: np.ndarray, path: Path, shape: str) -> np.ndarray:
             f"{path} holds an array of shape {values.shape} and type {values.dtype}, but a "
             f"non-empty real matrix {shape} is expected. Save such a matrix."
         )
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        return np.ascontiguousarray(values, dtype=np.float32)

@@ -15,7 +15,7 @@ def scale_connectome(connectome: np.ndarray, signed: bool | None = None) -> np.n
         missing, stays.
     signed : bool, default=None
         Whether it is one of a signed kind, of which only the diagonal is set to 0. None: if it
-        has a negative weight, beyond a thousandth of the largest, which counts as rounding.
+        has a negative weight, beyond a millionth of the largest, which counts as rounding.
 
     Returns
     -------

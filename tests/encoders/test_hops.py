@@ -53,6 +53,17 @@ def test_laplacian_positions_of_empty_and_repeated_rows_are_finite():
     assert laplacian_positions(weights).isfinite().all()
 
 
+def test_laplacian_positions_do_not_depend_on_the_place_in_a_batch():
+    # Three ROIs without any edge are alike, so rounding decides between their eigenvectors.
+    weights = connectomes(7)[0].float()
+    weights[4:] = weights[:, 4:] = 0
+    expected = laplacian_positions(weights[None])[0]
+    for place in range(4):
+        batch = torch.rand(4, 7, 7, generator=torch.Generator().manual_seed(1))
+        batch[place] = weights
+        assert torch.equal(laplacian_positions(batch)[place], expected)
+
+
 def test_signs_flip_only_in_training():
     config = EncoderConfig(
         12,

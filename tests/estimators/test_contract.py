@@ -1,8 +1,14 @@
-import numpy as np
-import pytest
+import copy
 
-from bsymlearn import BrainSymphonyTransformer
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bsymlearn import BrainSymphony, BrainSymphonyTransformer, EncoderConfig
 from bsymlearn.preprocessing import scale_connectome
+from tests.validation.cohorts import N_ROIS, TINY, connectomes, scans, smooth
+from tests.validation.messages import raises
 
 
 @pytest.fixture
@@ -45,3 +51,71 @@ def test_rounding_below_zero_is_zero(tiny, signed):
     rounded[1, 2, 3] = rounded[1, 3, 2] = -1e-6
     zero = np.maximum(rounded, 0)
     np.testing.assert_array_equal(model.transform(rounded), model.transform(zero))
+
+
+@pytest.fixture
+def fitted():
+    return BrainSymphonyTransformer(max_epochs=0, **TINY).fit(scans())
+
+
+def test_raw_counts_without_scaling():
+    model = BrainSymphonyTransformer("structural", connectome_scaling=None, **TINY)
+    raises(ValueError, "saturate", model.fit, connectomes())
+
+
+def test_signed_connectomes_stay_unscaled_so_they_may_not_be_large():
+    signed = connectomes()
+    signed[1, 0, 2] = signed[1, 2, 0] = -5
+    model = BrainSymphonyTransformer("structural", **TINY)
+    raises(
+        ValueError, r"sample 0 has weights up to .*saturate.*scale signed ones", model.fit, signed
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dim": 16},
+        {"time_steps": 20},
+        {"n_heads": 1},
+        {"scaling": None},
+        {"encoder": {"perceiver_heads": 1}},
+        {"gradients": np.zeros((N_ROIS, 3))},
+        {"modality": "structural"},
+    ],
+    ids=str,
+)
+def test_pretrained_and_contradicting(fitted, other):
+    X = connectomes() if "modality" in other else scans()
+    model = BrainSymphonyTransformer(pretrained=fitted.module_, max_epochs=0, **other)
+    raises(ValueError, "pretrained encoder", model.fit, X)
+
+
+def test_pretrained_with_other_rois(fitted):
+    model = BrainSymphonyTransformer(pretrained=fitted.module_)
+    words = r"7 ROIs.*pretrained encoder of 9.*pretrained=bsymlearn\.adapt_parcellation"
+    raises(ValueError, words, model.fit, [smooth(30, 7)] * 3)
+    # The same number of ROIs, of which one has another name.
+    module = copy.deepcopy(fitted.module_)
+    module.contract["roi_names"] = list("abcdefghi")
+    named = [pd.DataFrame(s, columns=list("abcdefghx")) for s in scans()]
+    model = BrainSymphonyTransformer(pretrained=module, max_epochs=0)
+    words = r"pretrained encoder.*same ROIs.*\['x'\].*pretrained=bsymlearn\.adapt_parcellation"
+    raises(ValueError, words, model.fit, named)
+    model.fit(scans())
+    words = r"7 ROIs.*fitted with 9.*For another atlas, fit with pretrained="
+    raises(ValueError, words, model.transform, [smooth(30, 7)])
+
+
+def test_gradient_encoder_without_gradients():
+    config = EncoderConfig(n_rois=N_ROIS, time_steps=12, dim=8, n_layers=1, positions="gradient")
+    with torch.random.fork_rng():
+        module = BrainSymphony(config)
+    model = BrainSymphonyTransformer(pretrained=module, max_epochs=0)
+    raises(ValueError, "gradient positions", model.fit, scans())
+
+
+def test_sizes_that_follow_from_X_are_refused():
+    for extra in ({"n_rois": 5}, {"modules": ("spatial",)}):
+        with pytest.raises(ValueError, match="follow from X"):
+            BrainSymphonyTransformer(**TINY | {"encoder": extra}).fit(scans())

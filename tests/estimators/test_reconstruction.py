@@ -6,6 +6,8 @@ import torch
 from bsymlearn import BrainSymphonyTransformer
 from bsymlearn.preprocessing import robust_scale, scale_connectome, window_starts
 from bsymlearn.training import hide_edges, hide_rois
+from tests.validation.cohorts import TINY, scans
+from tests.validation.messages import raises
 
 STEPS, N_ROIS = 16, 8
 
@@ -115,3 +117,20 @@ def test_score_of_edges_is_a_plain_r2(tiny, cohort):
         error += float((decoded[edges] - hidden).square().sum())
         spread += float((hidden - hidden.mean()).square().sum())
     assert model.score(X) == pytest.approx(1 - error / spread, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones(8, bool),
+        np.ones((3, 9), bool),
+        np.ones(9),
+        [np.ones((30, 9), bool)] * 4,
+        "all",
+        None,
+        [np.ones((n, 8), bool) for n in (30, 40, 25, 30)],
+    ],
+)
+def test_mask_of_the_wrong_form(mask):
+    fitted = BrainSymphonyTransformer(max_epochs=0, **TINY).fit(scans())
+    raises(ValueError, "mask must be boolean", fitted.reconstruct, scans(), mask)

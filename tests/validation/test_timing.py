@@ -67,7 +67,7 @@ def test_rows_without_series_need_no_repetition_time():
         (table(t_r=[2000, 2000, 2000]), {}, r"row 0 \(sub-a\) is 2000.*Give seconds"),
         (table(t_r=[2.0, 0, 2.0]), {}, r"sub-b.* is 0, .*seconds above 0"),
         (table(t_r=["fast"] * 3), {}, "'fast'"),
-        (table(), {"t_r": 720}, "X is 720.*Give seconds"),
+        (table(), {"t_r": 720}, "t_r=720 s.*Give seconds"),
         (table(t_r=[2.0, None, 2.0]), {}, r"sub-b.*tell no repetition time.*Fill"),
         (table(4, t_r=[0.5] * 3), {"encoder_t_r": 3.0}, "lasts 2 s.*3 s apart. Drop"),
     ],
@@ -110,6 +110,17 @@ def test_volumes_that_a_series_has_lost_come_back_empty(as_indices):
         assert scan.shape == (33, N_ROIS) and np.isnan(scan[~kept]).all()
         np.testing.assert_array_equal(scan[kept], given)
         np.testing.assert_array_equal(rows, np.flatnonzero(kept))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_censored_need_not_be_finite(value):
+    spoilt = series(seed=1)
+    spoilt[~KEPT] = value
+    cells = [series(), spoilt, series(seed=2)]
+    found = check_scans(table(timeseries=cells, sample_mask=[None, KEPT, None]))
+    np.testing.assert_array_equal(found.timeseries[1][KEPT], spoilt[KEPT])
+    with pytest.raises(ValueError, match=r"sub-b.*contains"):
+        check_scans(table(timeseries=cells))
 
 
 def test_masks_are_read_from_outliers_files(tmp_path):
