@@ -84,6 +84,7 @@ def collect(X: Any, modality: str) -> Cells:
     groups = list(range(len(arrays)))
     if modality == "structural":
         names = [(None, own) for own, _ in names]
+        arrays = [_align_rows(array, label) for array, label in zip(arrays, labels, strict=True)]
         return Cells(absent, arrays, names, labels, groups, form)
     return Cells(arrays, absent, names, labels, groups, form)
 
@@ -98,6 +99,7 @@ def _collect_table(X, modality):
         for name, read in (("timeseries", read_timeseries), ("connectome", read_connectome))
     ]
     (series, series_names), (connectomes, connectome_names) = columns
+    connectomes = [_align_rows(c, label) for c, label in zip(connectomes, labels, strict=True)]
     names = list(zip(series_names, connectome_names, strict=True))
     cells = Cells(series, connectomes, names, labels, _participants(X), "table")
     if "timeseries" in used:
@@ -143,6 +145,21 @@ def _warn_of_unread(X):
 
 def _index_text(key):
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def _align_rows(connectome, label):
+    """Bring the rows of a connectome with names into the order of its columns."""
+    index, columns = getattr(connectome, "index", None), _column_names(connectome)
+    if columns is None or not all(isinstance(name, str) for name in index):
+        return connectome
+    if list(index) == columns:
+        return connectome
+    if sorted(index) != sorted(columns) or len(set(columns)) < len(columns):
+        raise ValueError(
+            f"The connectome of {label} has rows and columns of different names. Give it the same "
+            "ROIs as rows and as columns."
+        )
+    return connectome.loc[columns]
 
 
 def _column_names(array):

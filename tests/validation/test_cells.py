@@ -76,3 +76,14 @@ def test_participants_are_known_by_their_name(place):
         given.index = pd.MultiIndex.from_arrays(levels, names=["run", "participant_id"])
     assert check_scans(given).groups == ids
     assert check_scans(table().reset_index(drop=True)).groups == [0, 1, 2, 3]
+
+
+def test_rows_of_a_connectome_follow_its_columns():
+    names = list("abcdefghi")
+    frames = [pd.DataFrame(c, names, names) for c in connectomes()]
+    turned = but_one(frames, frames[1].iloc[::-1])
+    for X in (turned, table(connectome=turned)):
+        found = check_scans(X, modality="structural").connectomes
+        np.testing.assert_array_equal(found, connectomes())
+    alien = but_one(frames, frames[1].rename(index={"a": "x"}))
+    raises(ValueError, "1.* different names", check_scans, alien, modality="structural")
