@@ -91,6 +91,7 @@ def test_pretrained_and_contradicting(fitted, other):
     raises(ValueError, "pretrained encoder", model.fit, X)
 
 
+@pytest.mark.filterwarnings("ignore:.* tell no names of their ROIs")
 def test_pretrained_with_other_rois(fitted):
     model = BrainSymphonyTransformer(pretrained=fitted.module_)
     words = r"7 ROIs.*pretrained encoder of 9.*pretrained=bsymlearn\.adapt_parcellation"

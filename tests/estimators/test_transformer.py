@@ -162,6 +162,7 @@ def test_the_checkpoint_decides_on_scaling(tiny, series):
     assert again.module_.contract["scaling"] is None
 
 
+@pytest.mark.filterwarnings("ignore:.* tell no names of their ROIs")
 def test_roi_names_are_learned_and_matched(tiny, series):
     names = list("abcdefgh")
     frames = [pd.DataFrame(s, columns=names) for s in series]
