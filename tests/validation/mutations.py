@@ -243,6 +243,7 @@ def of_cells():
             lambda cell, rng, value=value: value,
             "t_r",
             forms=("table",),
+            modalities=("functional",),  # so that another row has a series
             needs={"t_r": "same", "n_rows": 3},
         )
     return found

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,6 +46,8 @@ def cohorts(draw, forms=FORMS, modalities=EVERY, **fixed):
     context = Context(pick, decide, rng, cohort, n_rows, modality)
     if modality != "structural":
         context.add_series()
+        # What is square and symmetric throughout is refused as connectomes.
+        assume(not all(np.array_equal(s, np.transpose(s)) for s in cohort.cells["timeseries"]))
     if modality != "functional":
         context.add_connectomes()
     if modality == "multimodal":
