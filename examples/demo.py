@@ -105,7 +105,7 @@ def run(
         networks = truth.networks
         names = [f"network {k + 1}" for k in np.unique(networks)]
     else:
-        table, networks, names = read_cohort(data, load=True), None, None
+        table, networks, names = read_scans(data), None, None
     heading = describe(table, "simulated" if data is None else str(data))
     print(heading, flush=True)
 
@@ -119,7 +119,8 @@ def run(
 
     print("Pretraining on all scans, for the checkpoint and the figures …", flush=True)
     sizes = settings.encoder if chosen else settings.encoder_on_scans
-    encoder = BrainSymphonyTransformer(random_state=seed, **sizes).fit(table)
+    roi_names = table.attrs.get("roi_names")
+    encoder = BrainSymphonyTransformer(random_state=seed, roi_names=roi_names, **sizes).fit(table)
     save_checkpoint(encoder, output / "checkpoint")
     draw(output, encoder, table, scores, networks, names)
     scores.to_csv(output / "scores.csv", float_format="%.4f")
@@ -129,6 +130,23 @@ def run(
     print(f"\n{layout(scores)}\n\n{notes}\n\nFinished in {minutes:.1f} min. Results: {output}/")
     print("  " + ", ".join((*OWN_FILES[:-1], "checkpoint/", SUMMARY)))
     return scores
+
+
+def read_scans(data: str | Path) -> pd.DataFrame:
+    """Read derivatives. Parcels that were not covered (n/a in XCP-D's series) become constant.
+
+    So FC takes them as well, and the encoder masks them.
+    """
+    table = read_cohort(data, load=True)
+    if "timeseries" in table:
+        cells = [cell if cell is None else fill_uncovered(cell) for cell in table["timeseries"]]
+        table["timeseries"] = pd.Series(cells, index=table.index, dtype=object)
+    return table
+
+
+def fill_uncovered(series: np.ndarray) -> np.ndarray:
+    """Let a parcel without any value be 0."""
+    return np.where(np.isnan(series).all(axis=0), np.float32(0), series)
 
 
 def prepare_output(output: Path) -> Path:

@@ -112,6 +112,15 @@ def test_real_paired_subjects_run_through(demo, shared_data, tmp_path):
     assert contract["modality"] == "multimodal"
 
 
+def test_parcels_that_were_not_covered_become_constant(demo, tmp_path):
+    (tmp_path / "sub-1").mkdir()
+    path = tmp_path / "sub-1" / "sub-1_timeseries.tsv"
+    path.write_text("a\tb\n1\tn/a\n2\tn/a\n4\tn/a\n")
+    table = demo.read_scans(tmp_path)
+    np.testing.assert_array_equal(table["timeseries"].iloc[0], [[1, 0], [2, 0], [4, 0]])
+    assert table.attrs["roi_names"] == ["a", "b"]
+
+
 def test_targets_are_chosen_by_their_use(demo):
     rng = np.random.default_rng(0)
     n = 60
