@@ -46,12 +46,13 @@ class BrainSymphonyTransformer(
         What NaN in X is: an error, or left out by an exact mask, as if it had not been measured.
         Constant ROIs and volumes that a column `sample_mask` censors are masked in any case.
     t_r : float, default=None
-        Repetition time in seconds of the scans of X, where neither a column `t_r` nor sidecars
-        of paths tell it. Scans are resampled to that of the encoder: of `pretrained`, or the most
-        common one of the scans of `fit`. None: time points are taken as they are.
+        Repetition time in seconds of the scans of X, in `fit` and later, where neither a column
+        `t_r` nor sidecars of paths tell it. Scans are resampled to that of the encoder: of
+        `pretrained`, or the most common one of the scans of `fit`. None: time points are taken
+        as they are.
     roi_names : array-like of str of shape (n_rois,), default=None
-        Names of the ROIs of X, in its order, where its arrays carry none. Scans are brought into
-        the encoder's order by name.
+        Names of the ROIs of X, in `fit` and later, in its order, where its arrays carry none.
+        Scans are brought into the encoder's order by name.
     dim : int, default=128
         Width of all embeddings. Defaults of the sizes are those of the paper.
     n_layers, n_heads, mlp_dim : int, default=6, 4, 512
