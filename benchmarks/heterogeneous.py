@@ -14,25 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.abide import SMALL
 from bsymlearn import BrainSymphonyTransformer, read_cohort
 from bsymlearn.preprocessing import robust_scale
 
 RESULTS = Path(__file__).parent / "results"
 N_VOLUMES, T_R, N_TEST = 400, 0.72, 7
-SMALL = {
-    "dim": 64,
-    "n_layers": 1,
-    "n_heads": 4,
-    "mlp_dim": 128,
-    "time_steps": 64,
-    "max_epochs": 15,
-    "lr": 5e-3,
-    "recipe": "staged",
-    "encoder": {"perceiver_width": 64, "n_latent_blocks": 1, "dropout": 0.0},
-    "validation_fraction": 0.0,
-    "spectral_power": 0.35,
-    "random_state": 0,
-}
+LONGER = SMALL | {"max_epochs": 15}
 
 
 def spiked(scan, rng):
@@ -107,7 +95,7 @@ def main():
     folder = Path(parser.parse_args().data) / "hcp21_derivatives"
     scans = [s[:N_VOLUMES] for s in read_cohort(folder, load=True)["timeseries"]]
     train, test = scans[:-N_TEST], scans[-N_TEST:]
-    model = BrainSymphonyTransformer(**SMALL).fit(table_of(train, t_r=[T_R] * len(train)))
+    model = BrainSymphonyTransformer(**LONGER).fit(table_of(train, t_r=[T_R] * len(train)))
     rng = np.random.default_rng(0)
     mask = rng.permutation(test[0].shape[1]) < test[0].shape[1] // 2
     reference = model.transform(table_of(test, t_r=[T_R] * len(test)))
