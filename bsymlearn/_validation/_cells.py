@@ -104,7 +104,8 @@ def _collect_table(X, modality):
     cells = Cells(series, connectomes, names, labels, _participants(X), "table")
     if "timeseries" in used:
         if "sample_mask" in X.columns:
-            masks = list(X["sample_mask"])
+            pairs = zip(X["sample_mask"], series, strict=True)
+            masks = [None if scan is None else mask for mask, scan in pairs]
             cells.sample_masks = _read_column(masks, labels, _read_mask, "sample_mask")[0]
         told = list(X["t_r"]) if "t_r" in X.columns else absent
         cells.t_r = [read_t_r(time, label) for time, label in zip(told, labels, strict=True)]

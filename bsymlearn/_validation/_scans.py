@@ -164,7 +164,9 @@ def check_scans(
     names = complete_names(own_names, series, connectomes, roi_names, found)
     reference = find_reference(names, encoder_names, fitted, estimator)
     order: list = [None] * len(labels)
-    if reference is not None and len(reference) == found:
+    if reference is not None and len(reference) != found:
+        reference = None  # names of something else than these ROIs
+    if reference is not None:
         pretrained = encoder_names is not None and not fitted
         order = match_names(series, connectomes, names, labels, reference, pretrained)
         if roi_names is None:

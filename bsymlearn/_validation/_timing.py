@@ -84,9 +84,9 @@ def check_repetition_times(
     if known and len(known) < len(rows):
         silent = next(i for i in rows if times[i] is None)
         raise ValueError(
-            f"{labels[silent]} and {len(rows) - len(known) - 1} more scans tell no repetition "
-            f"time, but others do ({known[0]:g} s). Fill the column 't_r', or set t_r to that of "
-            "those without one."
+            f"{len(rows) - len(known)} of {len(rows)} scans, {labels[silent]} first, tell no "
+            f"repetition time, but others do ({known[0]:g} s). Fill the column 't_r', or set t_r "
+            "to that of those without one."
         )
     if encoder_t_r is not None and rows and not known:
         warnings.warn(

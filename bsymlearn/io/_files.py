@@ -50,7 +50,7 @@ def read_timeseries(path: str | PathLike[str]) -> tuple[np.ndarray, list[str] | 
     --------
     >>> import tempfile
     >>> from pathlib import Path
-        >>> from bsymlearn.io import read_timeseries
+    >>> from bsymlearn.io import read_timeseries
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "sub-001_timeseries.tsv"
     ...     _ = path.write_text("V1\tV2\n0.5\t1\n-0.5\t2\n1.5\t3\n")
@@ -107,7 +107,7 @@ def read_connectome(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-        >>> from bsymlearn.io import read_connectome
+    >>> from bsymlearn.io import read_connectome
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "sub-001_connectome.csv"
     ...     _ = path.write_text("0,12\n12,0\n")

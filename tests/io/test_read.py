@@ -117,34 +117,11 @@ def test_nothing_there(tmp_path):
         read_cohort(tmp_path)
 
 
-def write_named(path, names, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savetxt(path, values, delimiter="\t", header="\t".join(names), comments="")
-
-
-def test_loaded_arrays_are_in_one_order(tmp_path):
-    """As the gate does with the files themselves, which keep their names."""
-    values = np.arange(12.0).reshape(4, 3)
-    write_named(tmp_path / "sub-1" / "sub-1_timeseries.tsv", "abc", values)
-    write_named(tmp_path / "sub-2" / "sub-2_timeseries.tsv", "bca", values[:, [1, 2, 0]])
-    connectome = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
-    path = tmp_path / "sub-2" / "sub-2_connectome.csv"
-    np.savetxt(path, connectome[np.ix_([1, 2, 0], [1, 2, 0])], delimiter=",")
-    table = read_cohort(tmp_path, load=True)
-    assert table.attrs["roi_names"] == ["a", "b", "c"]
-    for series in table["timeseries"]:
-        np.testing.assert_array_equal(series, values)
-    np.testing.assert_array_equal(table["connectome"].iloc[1], connectome)
-    write_named(tmp_path / "sub-3" / "sub-3_timeseries.tsv", "abd", values)
-    with pytest.raises(ValueError, match=r"sub-3 .*same ROIs: \['c', 'd'\].*atlas="):
-        read_cohort(tmp_path, load=True)
-
-
 def test_runs_that_were_joined_as_well(tmp_path):
     for name in ("run-1", "run-2"):
-        write_named(tmp_path / "sub-1" / f"sub-1_task-rest_{name}_timeseries.tsv", "ab", [[0, 1]])
+        touch_series(tmp_path, f"sub-1/sub-1_task-rest_{name}_timeseries.tsv")
     assert len(read_cohort(tmp_path)) == 2
-    write_named(tmp_path / "sub-1" / "sub-1_task-rest_timeseries.tsv", "ab", [[0, 1]])
+    touch_series(tmp_path, "sub-1/sub-1_task-rest_timeseries.tsv")
     with pytest.warns(UserWarning, match=r"1 participants, sub-1 .*with and without a run"):
         read_cohort(tmp_path)
     assert len(read_cohort(tmp_path, filters={"run": ["1", "2"]})) == 2

@@ -123,6 +123,12 @@ def test_what_is_censored_need_not_be_finite(value):
         check_scans(table(timeseries=cells))
 
 
+def test_masks_of_rows_without_series_are_not_read():
+    X = table(sample_mask=[None, "absent_outliers.tsv", None], connectome=[1 - np.eye(N_ROIS)] * 3)
+    X.at["sub-b", "timeseries"] = None
+    assert check_scans(X).timeseries[1] is None
+
+
 def test_masks_are_read_from_outliers_files(tmp_path):
     path = tmp_path / "sub-b_outliers.tsv"
     path.write_text("framewise_displacement\n" + "\n".join(map(str, (~KEPT).astype(int))) + "\n")
